@@ -1,0 +1,1 @@
+//! What all shop services share: telemetry, health, shutdown, faults and the admin port.

@@ -1,0 +1,3 @@
+//! Recommendations: what is bought together, learned from orders as they come.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The watchdog: an omen before the OOMKill.
+
+fn main() {}

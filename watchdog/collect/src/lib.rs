@@ -1,0 +1,1 @@
+//! Reads the watched process: /proc, cgroup v1 and v2, allocator statistics, finding targets.

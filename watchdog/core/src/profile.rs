@@ -1,0 +1,62 @@
+//! A heap profile as pure data: raw stacks and what each still holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Bytes, WallTime};
+
+/// One call stack and the memory that allocations made there still hold. Values are already corrected for sampling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StackSample {
+    /// Return addresses in the target's address space, innermost first.
+    pub stack: Vec<u64>,
+    /// `inuse_space`: bytes allocated here and not yet freed.
+    pub inuse_space: Bytes,
+    /// `inuse_objects`: allocations made here and not yet freed.
+    pub inuse_objects: u64,
+    /// How many sampled allocations these figures rest on; the relative error is about `1/sqrt` of it.
+    pub samples: u64,
+}
+
+/// A part of the target's address space that is backed by a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// One past the last address.
+    pub end: u64,
+    /// Offset in the file of the first address.
+    pub file_offset: u64,
+    /// Path as the target sees it.
+    pub path: String,
+}
+
+/// A heap profile of one process at one time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// When it was taken.
+    pub taken: WallTime,
+    /// One entry per distinct stack.
+    pub stacks: Vec<StackSample>,
+    /// File-backed executable mappings, by ascending start.
+    pub mappings: Vec<Mapping>,
+    /// Mean bytes between two samples (`1 << lg_prof_sample`).
+    pub sample_period: Bytes,
+}
+
+impl Profile {
+    /// All bytes still held, over all stacks.
+    pub fn inuse_space(&self) -> Bytes {
+        self.stacks.iter().fold(Bytes(0), |sum, stack| sum + stack.inuse_space)
+    }
+}
+
+/// One frame of a stack after symbolizing; inlined calls are frames of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Demangled function name without its hash, or `module+0xoffset` when no symbol covers the address.
+    pub function: String,
+    /// Source file, where the binary has line tables.
+    pub file: Option<String>,
+    /// Source line, where the binary has line tables.
+    pub line: Option<u32>,
+}

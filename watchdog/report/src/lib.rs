@@ -1,0 +1,1 @@
+//! Tells people: the delivery pipeline and one file per sink.

@@ -1,0 +1,3 @@
+//! The repository's own commands: demo, test, bench and the rules (tidy).
+
+fn main() {}
