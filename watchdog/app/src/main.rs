@@ -1,3 +1,34 @@
-//! The watchdog: an omen before the OOMKill.
+//! The program `oomen`: parse, build, start, wait, drain.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use oomen::app::App;
+use oomen::cli::{Cli, Command, WatchArgs};
+use oomen::config::{Config, Environment};
+use oomen::{confine, doctor, log, run, signals};
+
+/// Two workers: one for sampling, one for everything that may take its time.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::init(cli.log_format);
+    let result = match cli.command {
+        Command::Watch(args) => watch(&args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Doctor(args) => doctor::run(&args).await,
+        Command::Confine(args) => confine::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("oomen: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+async fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args, Environment::read())?;
+    let app = App::start(config).await?;
+    signals::wait().await?;
+    app.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

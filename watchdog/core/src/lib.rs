@@ -7,6 +7,7 @@ pub mod culprit;
 pub mod detector;
 pub mod envelope;
 pub mod forecast;
+pub mod gate;
 pub mod history;
 pub mod incident;
 pub mod profile;

@@ -1,0 +1,194 @@
+//! The command line: what can be asked of `oomen`, and the help that teaches it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
+use watchdog_core::units::Bytes;
+
+/// An omen before the OOMKill.
+///
+/// Oomen watches the memory of a service, tells a leak from a cache, fragmentation or load, forecasts the kill,
+/// names the function that keeps the memory, and tells people before it happens.
+#[derive(Debug, Parser)]
+#[command(name = "oomen", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How the watchdog's own log is written, to stderr. Its level follows RUST_LOG (default: info).
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a running process: the sidecar.
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(Box<WatchArgs>),
+    /// Start a command and watch it; say at the end whether it leaks.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Check permissions, limit, probe, profiling and Slack, and say how to mend each.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Box<WatchArgs>),
+    /// Start a command under a memory limit that really kills, in a cgroup of its own; needs root.
+    #[command(after_help = CONFINE_EXAMPLES)]
+    Confine(ConfineArgs),
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  oomen watch --process orders --probe http://127.0.0.1:9101
+      every process called `orders`, with its allocator's statistics and heap profiles
+  oomen watch --pid 4711 --limit 512MiB
+      one process; its limit said by hand because its cgroup has none
+  OOMEN_SLACK_TOKEN=xoxb-… oomen watch --config /etc/oomen.toml
+      as the file says; flags override it
+
+Signals: SIGTERM and SIGINT deliver what is pending and end within 5 s.
+The page, /metrics and the API are at the address of --listen.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  oomen run -- ./orders --port 8080
+      until it ends or you press ctrl-C
+  oomen run --limit 256MiB --for 10m --gate -- ./orders
+      in a pipeline: stops at the first leak that is told, else after ten minutes
+
+Exit status: 0 no leak, 3 leak, 4 undecided (watched too short), else the command's own failure.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  oomen doctor --process orders --probe http://127.0.0.1:9101
+  oomen doctor --config /etc/oomen.toml
+
+Takes the flags of `oomen watch`. Exit status: 0 when all is well, 1 when something needs mending.";
+
+const CONFINE_EXAMPLES: &str = "\
+Example:
+  oomen confine --limit 256MiB --name try-me -- ./orders
+      then, beside it: oomen watch --process orders";
+
+/// What to watch and how; a flag wins over the same setting in the configuration file.
+#[derive(Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Watch the process with this id; when it ends, the next of the same name.
+    #[arg(long, value_name = "N", group = "which")]
+    pub pid: Option<u32>,
+    /// Watch every process of this name (its executable or its first argument).
+    #[arg(long, value_name = "NAME", group = "which")]
+    pub process: Option<String>,
+    /// Watch the main process of every other container of this pod; needs shareProcessNamespace.
+    #[arg(long, group = "which")]
+    pub pod: bool,
+    /// Name of the target in metrics and messages [default: the process's name].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Address of the service's probe: its admin port.
+    #[arg(long, value_name = "URL")]
+    pub probe: Option<Url>,
+    /// The limit whose crossing kills, as 256MiB or 1Gi [default: the cgroup's, else OOMEN_LIMIT_BYTES].
+    #[arg(long, value_name = "SIZE")]
+    pub limit: Option<Bytes>,
+    /// Where the page, /metrics and the API listen [default: 127.0.0.1:9911].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// File with the bearer token that heap downloads need when --listen is not loopback.
+    #[arg(long, value_name = "FILE")]
+    pub web_token_file: Option<PathBuf>,
+    /// Directory for heap dumps [default: oomen-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Slack channel to tell; the token comes from --slack-token-file or OOMEN_SLACK_TOKEN.
+    #[arg(long, value_name = "CHANNEL")]
+    pub slack_channel: Option<String>,
+    /// File with the Slack bot token (scope chat:write).
+    #[arg(long, value_name = "FILE")]
+    pub slack_token_file: Option<PathBuf>,
+    /// Slack's API address, for Slack-compatible servers.
+    #[arg(long, value_name = "URL")]
+    pub slack_api_url: Option<Url>,
+    /// Address of the page as people reach it; reports link to it.
+    #[arg(long, value_name = "URL")]
+    pub page_url: Option<Url>,
+    /// Seconds after the process's start in which filling up is not called leaking [default: 10s].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub warm_up: Option<Duration>,
+    /// Print reports as JSON lines instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to run and judge a command.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Run the command under this memory limit, in a cgroup of its own (needs root).
+    #[arg(long, value_name = "SIZE")]
+    pub limit: Option<Bytes>,
+    /// Stop the command after this long [default: until it ends].
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Write the incidents (report.json) and heap dumps to this directory.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Address of the command's probe: its admin port.
+    #[arg(long, value_name = "URL")]
+    pub probe: Option<Url>,
+    /// Stop at the first leak that is told, and fail: for pipelines.
+    #[arg(long)]
+    pub gate: bool,
+    /// Seconds after the start in which filling up is not called leaking [default: 10s].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub warm_up: Option<Duration>,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// How to confine a command.
+#[derive(Debug, Args)]
+pub struct ConfineArgs {
+    /// The memory limit.
+    #[arg(long, value_name = "SIZE")]
+    pub limit: Bytes,
+    /// Name of the cgroup; it stays after the command has ended, so that its counters can be read.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_way_to_choose_the_process_excludes_the_others() {
+        let parsed = Cli::try_parse_from(["oomen", "watch", "--pid", "1", "--process", "x"]);
+        assert!(parsed.is_err());
+    }
+}

@@ -1,0 +1,301 @@
+//! The configuration: a strict TOML file, overridden by flags. All mistakes are reported at once.
+
+mod section;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use url::Url;
+use watchdog_core::detector::DetectorConfig;
+use watchdog_core::units::Bytes;
+
+use crate::cli::WatchArgs;
+use section::Section;
+
+/// Everything the watchdog needs to start.
+#[derive(Debug)]
+pub struct Config {
+    /// What is watched; at least one.
+    pub targets: Vec<TargetConfig>,
+    /// Where the page, /metrics and the API listen.
+    pub listen: SocketAddr,
+    /// Bearer token for heap downloads; required when `listen` is not loopback.
+    pub web_token: Option<SecretString>,
+    /// Directory for heap dumps.
+    pub data_dir: PathBuf,
+    /// Heap dumps kept per target.
+    pub keep_dumps: usize,
+    /// Bytes that all heap dumps may take together.
+    pub max_dump_bytes: Bytes,
+    /// Slack, where it is to be told.
+    pub slack: Option<SlackConfig>,
+    /// Address of the page as people reach it.
+    pub page_url: Option<Url>,
+    /// The detector's settings.
+    pub detector: DetectorConfig,
+    /// Terminal reports as JSON lines.
+    pub json: bool,
+}
+
+/// One target.
+#[derive(Clone, Debug)]
+pub struct TargetConfig {
+    /// Name in metrics and messages; the process's own by default.
+    pub name: Option<String>,
+    /// Which processes it means.
+    pub which: Which,
+    /// The service's admin address.
+    pub probe: Option<Url>,
+    /// The limit, when it is said by hand.
+    pub limit: Option<Bytes>,
+}
+
+/// Which processes a target means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// One process, then the next of its name.
+    Pid(u32),
+    /// Every process of this name.
+    Process(String),
+    /// The main process of every other container of the pod.
+    Pod,
+}
+
+/// How to reach Slack.
+#[derive(Debug)]
+pub struct SlackConfig {
+    /// Channel name or id.
+    pub channel: String,
+    /// Bot token.
+    pub token: SecretString,
+    /// API address, where it is not Slack's own.
+    pub api_url: Option<Url>,
+}
+
+/// Every mistake found in the configuration, each with where it is and how to mend it.
+#[derive(Debug)]
+pub struct ConfigMistakes(Vec<String>);
+
+impl fmt::Display for ConfigMistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.0.len() == 1 { "" } else { "s" };
+        write!(f, "the configuration has {} mistake{s}:", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  - {mistake}"))
+    }
+}
+
+impl std::error::Error for ConfigMistakes {}
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `OOMEN_SLACK_TOKEN`.
+    pub slack_token: Option<SecretString>,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    pub fn read() -> Self {
+        let slack_token = std::env::var("OOMEN_SLACK_TOKEN").ok().filter(|token| !token.is_empty());
+        Self { slack_token: slack_token.map(SecretString::from) }
+    }
+}
+
+const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9911);
+/// First, last and three between: what a ramp needs to be understood.
+const DEFAULT_KEEP: u64 = 5;
+const DEFAULT_DUMP_BYTES: Bytes = Bytes::from_mib(256);
+/// A hundred targets of one watchdog; beyond it the mistake is more likely than the wish.
+const MAX_TARGETS: usize = 100;
+
+impl Config {
+    /// Reads the file the flags name, lets the flags override it, and checks the whole.
+    ///
+    /// # Errors
+    /// [`ConfigMistakes`] with all of them.
+    pub fn load(args: &WatchArgs, environment: Environment) -> Result<Self, ConfigMistakes> {
+        let text = match &args.config {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| {
+                ConfigMistakes(vec![format!("cannot read {}: {error}", path.display())])
+            })?,
+        };
+        Self::parse(&text, args, environment)
+    }
+
+    fn parse(
+        text: &str,
+        args: &WatchArgs,
+        environment: Environment,
+    ) -> Result<Self, ConfigMistakes> {
+        let table = text
+            .parse::<toml::Table>()
+            .map_err(|error| ConfigMistakes(vec![format!("not valid TOML: {error}")]))?;
+        let mut root = Section::root(table);
+        let mut config = Self {
+            listen: args.listen.or(root.parsed("listen")).unwrap_or(DEFAULT_LISTEN),
+            web_token: None,
+            data_dir: args
+                .data_dir
+                .clone()
+                .or(root.string("data_dir").map(PathBuf::from))
+                .unwrap_or_else(|| PathBuf::from("oomen-data")),
+            keep_dumps: 0,
+            max_dump_bytes: DEFAULT_DUMP_BYTES,
+            slack: None,
+            page_url: args.page_url.clone().or(root.parsed("page_url")),
+            detector: DetectorConfig::default(),
+            json: args.json,
+            targets: Vec::new(),
+        };
+        config.read_web_token(&mut root, args);
+        config.read_dumps(&mut root);
+        config.read_detector(&mut root, args);
+        config.read_slack(&mut root, args, environment);
+        config.read_targets(&mut root, args);
+        let mistakes = root.finish();
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigMistakes(mistakes)) }
+    }
+
+    fn read_web_token(&mut self, root: &mut Section, args: &WatchArgs) {
+        let file = args.web_token_file.clone().or(root.string("web_token_file").map(PathBuf::from));
+        self.web_token = file.and_then(|file| read_secret(root, "web_token_file", &file));
+        if !self.listen.ip().is_loopback() && self.web_token.is_none() {
+            root.mistake(
+                "web_token_file",
+                &format!(
+                    "is needed, because heap dumps must not be open to everybody on {}: name a file \
+                     with a token, or listen on 127.0.0.1",
+                    self.listen
+                ),
+            );
+        }
+    }
+
+    fn read_dumps(&mut self, root: &mut Section) {
+        let mut dumps = root.section("dumps");
+        self.keep_dumps =
+            usize::try_from(dumps.integer("keep", 2..=1000).unwrap_or(DEFAULT_KEEP)).unwrap_or(5);
+        self.max_dump_bytes = dumps.parsed("max_bytes").unwrap_or(DEFAULT_DUMP_BYTES);
+        root.absorb(dumps);
+    }
+
+    fn read_detector(&mut self, root: &mut Section, args: &WatchArgs) {
+        let mut section = root.section("detector");
+        let default = DetectorConfig::default();
+        let warm_up = args.warm_up.map(|d| d.as_secs_f64());
+        self.detector = DetectorConfig {
+            warm_up: warm_up
+                .or(section.seconds("warm_up", 0.0..=86_400.0))
+                .unwrap_or(default.warm_up),
+            max_interval: section
+                .seconds("max_interval", 0.05..=300.0)
+                .unwrap_or(default.max_interval),
+            worst_rate: section
+                .parsed::<Bytes>("worst_rate")
+                .map_or(default.worst_rate, Bytes::as_f64),
+        };
+        if self.detector.worst_rate < 1.0 {
+            section.mistake("worst_rate", "must be at least one byte per second");
+        }
+        root.absorb(section);
+    }
+
+    fn read_slack(&mut self, root: &mut Section, args: &WatchArgs, environment: Environment) {
+        let present = root.has("slack") || args.slack_channel.is_some();
+        let mut section = root.section("slack");
+        let channel = args.slack_channel.clone().or(section.string("channel"));
+        let file =
+            args.slack_token_file.clone().or(section.string("token_file").map(PathBuf::from));
+        let api_url = args.slack_api_url.clone().or(section.parsed("api_url"));
+        if present {
+            let token = match file {
+                Some(file) => read_secret(&mut section, "token_file", &file),
+                None => environment.slack_token,
+            };
+            if token.is_none() {
+                section.mistake(
+                    "token_file",
+                    "no Slack token: name a file that holds it, or set OOMEN_SLACK_TOKEN",
+                );
+            }
+            if channel.is_none() {
+                section.mistake("channel", "is missing: the channel to tell, as \"#oncall\"");
+            }
+            self.slack =
+                channel.zip(token).map(|(channel, token)| SlackConfig { channel, token, api_url });
+        }
+        root.absorb(section);
+    }
+
+    fn read_targets(&mut self, root: &mut Section, args: &WatchArgs) {
+        for mut section in root.sections("target", MAX_TARGETS) {
+            let name = section.string("name");
+            let probe = section.parsed("probe");
+            let limit = section.parsed("limit");
+            let pid = section.integer("pid", 1..=u64::from(u32::MAX));
+            let process = section.string("process");
+            let pod = section.boolean("pod").unwrap_or(false);
+            let which = match (pid, process, pod) {
+                (Some(pid), None, false) => u32::try_from(pid).ok().map(Which::Pid),
+                (None, Some(process), false) => Some(Which::Process(process)),
+                (None, None, true) => Some(Which::Pod),
+                _ => None,
+            };
+            match which {
+                Some(which) => self.targets.push(TargetConfig { name, which, probe, limit }),
+                None => section.mistake(
+                    "process",
+                    "say exactly one of process = \"NAME\", pid = N or pod = true",
+                ),
+            }
+            root.absorb(section);
+        }
+        self.flags_to_target(args);
+        if self.targets.is_empty() && !root.has_mistakes() {
+            root.mistake(
+                "target",
+                "nothing to watch: use --process NAME, --pid N or --pod, or a [[target]] in the file",
+            );
+        }
+    }
+
+    /// Flags that choose a process replace the file's targets; the others amend a single one.
+    fn flags_to_target(&mut self, args: &WatchArgs) {
+        let which = match (args.pid, &args.process, args.pod) {
+            (Some(pid), _, _) => Some(Which::Pid(pid)),
+            (_, Some(name), _) => Some(Which::Process(name.clone())),
+            (_, _, true) => Some(Which::Pod),
+            _ => None,
+        };
+        if let Some(which) = which {
+            self.targets = vec![TargetConfig { name: None, which, probe: None, limit: None }];
+        }
+        if let [target] = self.targets.as_mut_slice() {
+            target.name = args.name.clone().or(target.name.take());
+            target.probe = args.probe.clone().or(target.probe.take());
+            target.limit = args.limit.or(target.limit);
+        }
+    }
+}
+
+/// A secret from a file, without its line end. The file's content never reaches a message.
+fn read_secret(section: &mut Section, key: &str, path: &Path) -> Option<SecretString> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Some(SecretString::from(text.trim())),
+        Ok(_) => {
+            section.mistake(key, &format!("{} is empty", path.display()));
+            None
+        }
+        Err(error) => {
+            section.mistake(key, &format!("cannot read {}: {error}", path.display()));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

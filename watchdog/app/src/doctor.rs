@@ -1,0 +1,207 @@
+//! `oomen doctor`: is everything there that a watch needs, and how is each lack mended?
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use watchdog_collect::collector::{Collector, CollectorOptions};
+use watchdog_core::units::{Moment, WallTime};
+use watchdog_heap::symbolize::Symbolizer;
+use watchdog_report::sink::Sink;
+
+use crate::app::slack_sink;
+use crate::cli::WatchArgs;
+use crate::config::{Config, Environment, TargetConfig};
+use crate::supervisor::{downward_limit, search};
+use crate::watcher::Probe;
+
+/// What one check found.
+enum Finding {
+    /// It is well.
+    Good(String),
+    /// It works without, but less.
+    Lacking { what: String, mend: String },
+    /// It does not work.
+    Broken { what: String, mend: String },
+}
+
+use Finding::{Broken, Good, Lacking};
+
+/// Runs every check and prints each with its remedy.
+///
+/// # Errors
+/// Never for what a check finds; only when nothing can be checked at all.
+pub async fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(args, Environment::read()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            print(&Broken {
+                what: mistakes.to_string(),
+                mend: "see docs/oomen.example.toml".into(),
+            });
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let mut findings = vec![Good("the configuration is valid".into())];
+    for target in &config.targets {
+        check_target(target, &mut findings).await;
+    }
+    findings.push(check_data_dir(&config.data_dir));
+    findings.push(check_listen(&config).await);
+    findings.push(check_slack(&config).await);
+    findings.iter().for_each(print);
+    let broken = findings.iter().any(|finding| matches!(finding, Broken { .. }));
+    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(finding: &Finding) {
+    match finding {
+        Good(what) => println!("ok      {what}"),
+        Lacking { what, mend } => println!("lacks   {what}\n          mend: {mend}"),
+        Broken { what, mend } => println!("broken  {what}\n          mend: {mend}"),
+    }
+}
+
+async fn check_target(target: &TargetConfig, findings: &mut Vec<Finding>) {
+    let root = Path::new("/proc");
+    let found = match search(root, &mut target.clone()) {
+        Ok(found) => found,
+        Err(error) => {
+            let mend = "is it running, and in this pid namespace?".into();
+            findings.push(Broken { what: format!("no process to watch: {error}"), mend });
+            return;
+        }
+    };
+    if found.is_empty() {
+        findings.push(Lacking {
+            what: format!("no process matches {:?} now", target.which),
+            mend: "nothing, if it starts later; else check the name with `ps -e`".into(),
+        });
+    }
+    for process in &found {
+        findings.push(Good(format!("found {} (pid {})", process.name, process.pid)));
+        check_process(target, process.pid, findings);
+    }
+    check_probe(target, findings).await;
+}
+
+fn check_process(target: &TargetConfig, pid: u32, findings: &mut Vec<Finding>) {
+    let options = CollectorOptions {
+        proc_root: "/proc".into(),
+        pid,
+        limit_override: target.limit,
+        downward_limit: downward_limit(),
+    };
+    let sampled = Collector::attach(options).and_then(|mut collector| {
+        let sample = collector.sample(Moment(0.0), WallTime(0.0))?;
+        Ok((collector, sample))
+    });
+    let (collector, sample) = match sampled {
+        Ok(pair) => pair,
+        Err(error) => {
+            let mend = "run as the same user as the process".into();
+            findings.push(Broken { what: format!("its memory cannot be read: {error}"), mend });
+            return;
+        }
+    };
+    findings.push(Good(format!("its memory can be read: {} in use", sample.used())));
+    if let Some(problem) = collector.cgroup_problem() {
+        findings.push(Lacking {
+            what: format!("its cgroup cannot be read: {problem}"),
+            mend: "run as the same user, without dropping capabilities the process has".into(),
+        });
+    }
+    findings.push(match (sample.limit, collector.limit_source()) {
+        (Some(limit), Some(source)) => Good(format!("its limit is {limit} (from {source})")),
+        _ => Broken {
+            what: "no memory limit is known, so no kill can be forecast".into(),
+            mend:
+                "say it with --limit, or set OOMEN_LIMIT_BYTES by the Downward API (limits.memory)"
+                    .into(),
+        },
+    });
+    findings.push(match Symbolizer::attach(Path::new("/proc"), pid) {
+        Ok(symbolizer) if symbolizer.has_symbols() => Good("its binary has symbols".into()),
+        Ok(_) => Lacking {
+            what: "its binary is stripped: functions will be module+offset".into(),
+            mend: "build with debug = \"line-tables-only\" and without strip".into(),
+        },
+        Err(error) => Lacking {
+            what: format!("its binary cannot be read, so no function can be named: {error}"),
+            mend: "run as the same user as the process, with at least its capabilities".into(),
+        },
+    });
+}
+
+async fn check_probe(target: &TargetConfig, findings: &mut Vec<Finding>) {
+    let Some(url) = &target.probe else {
+        findings.push(Lacking {
+            what: "no probe: the kind of growth and the function stay unknown".into(),
+            mend: "link oomen-probe into the service and name its admin address with --probe"
+                .into(),
+        });
+        return;
+    };
+    let answer = match Probe::new(url) {
+        Ok(probe) => probe.allocator.fetch().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    findings.push(match answer {
+        Ok(allocator) if allocator.profiling => {
+            Good("the probe answers, heap profiling is on".into())
+        }
+        Ok(_) => Broken {
+            what: "the probe answers, but heap profiling is off".into(),
+            mend: "does _RJEM_MALLOC_CONF in the service's environment say prof:false?".into(),
+        },
+        Err(error) => Broken {
+            what: format!("the probe does not answer: {error}"),
+            mend: "is --probe the service's admin address, and the service up?".into(),
+        },
+    });
+}
+
+fn check_data_dir(dir: &Path) -> Finding {
+    let written = std::fs::create_dir_all(dir).and_then(|()| {
+        let file = dir.join(".doctor");
+        std::fs::write(&file, b"")?;
+        std::fs::remove_file(&file)
+    });
+    match written {
+        Ok(()) => Good(format!("heap dumps can be kept in {}", dir.display())),
+        Err(error) => Broken {
+            what: format!("heap dumps cannot be kept in {}: {error}", dir.display()),
+            mend: "name a directory that can be written with --data-dir".into(),
+        },
+    }
+}
+
+async fn check_listen(config: &Config) -> Finding {
+    match tokio::net::TcpListener::bind(config.listen).await {
+        Ok(_) => Good(format!("{} is free to listen on", config.listen)),
+        Err(error) => Broken {
+            what: format!("cannot listen on {}: {error}", config.listen),
+            mend: "is a watchdog running there already? else choose another with --listen".into(),
+        },
+    }
+}
+
+async fn check_slack(config: &Config) -> Finding {
+    let Some(slack) = &config.slack else {
+        return Lacking {
+            what: "nobody is told in Slack".into(),
+            mend: "--slack-channel, and a token in OOMEN_SLACK_TOKEN or --slack-token-file".into(),
+        };
+    };
+    let answer = match slack_sink(slack, None) {
+        Ok(sink) => sink.warm_up().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match answer {
+        Ok(()) => Good("Slack accepts the token".into()),
+        Err(error) => Broken {
+            what: format!("Slack does not accept us: {error}"),
+            mend: "a bot token (xoxb-…) with the scope chat:write, and a way out to slack.com"
+                .into(),
+        },
+    }
+}

@@ -1,0 +1,14 @@
+//! The watchdog: an omen before the OOMKill. This crate is the wiring; what it wires lives in the rooms beside it.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod confine;
+pub mod context;
+pub mod doctor;
+pub mod log;
+pub mod policy;
+pub mod run;
+pub mod signals;
+pub mod supervisor;
+pub mod watcher;

@@ -1,0 +1,126 @@
+//! Finds the processes a target means, starts a watcher for each, and finds the next when one has ended.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+use watchdog_collect::CollectError;
+use watchdog_collect::collector::{Collector, CollectorOptions};
+use watchdog_collect::discover::{self, Found};
+use watchdog_collect::process::ProcessReader;
+use watchdog_core::units::Bytes;
+
+use crate::config::{TargetConfig, Which};
+use crate::context::Context;
+use crate::watcher::{Probe, Watcher};
+
+/// Processes that one target may mean; beyond it the name is too common.
+const MAX_PROCESSES: usize = 16;
+/// Pause between two searches while something is watched: walking /proc costs about a millisecond.
+const SEARCH_CALM: Duration = Duration::from_secs(15);
+/// Pause while nothing is: a service that restarts is to be seen from its first second.
+const SEARCH_URGENT: Duration = Duration::from_millis(500);
+
+/// Keeps one configured target watched until `stop`.
+pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: CancellationToken) {
+    let mut watchers: JoinSet<()> = JoinSet::new();
+    let mut watched: HashMap<Id, (u32, u64)> = HashMap::new();
+    let mut complained = false;
+    loop {
+        match search(&context.proc_root, &mut target) {
+            Ok(found) => {
+                let fresh = found
+                    .into_iter()
+                    .filter(|f| !watched.values().any(|w| *w == (f.pid, f.start_ticks)));
+                for found in
+                    fresh.take(MAX_PROCESSES.saturating_sub(watched.len())).collect::<Vec<_>>()
+                {
+                    if let Some(watcher) = attach(&context, &target, &found) {
+                        let handle = watchers.spawn(watcher.run(stop.child_token()));
+                        watched.insert(handle.id(), (found.pid, found.start_ticks));
+                    }
+                }
+                complained = false;
+            }
+            Err(error) if !complained => {
+                tracing::warn!(%error, "the processes cannot be listed");
+                complained = true;
+            }
+            Err(_) => {}
+        }
+        let pause = if watched.is_empty() { SEARCH_URGENT } else { SEARCH_CALM };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
+            Some(ended) = watchers.join_next_with_id() => {
+                let id = match ended {
+                    Ok((id, ())) => id,
+                    Err(error) => {
+                        tracing::error!(%error, "a watcher failed");
+                        error.id()
+                    }
+                };
+                watched.remove(&id);
+            }
+        }
+    }
+    while watchers.join_next().await.is_some() {}
+}
+
+/// The processes the target means now. A pid that is gone becomes the name its process had.
+pub fn search(root: &Path, target: &mut TargetConfig) -> Result<Vec<Found>, CollectError> {
+    match &target.which {
+        Which::Process(name) => discover::by_name(root, name),
+        Which::Pod => discover::top_of_containers(root, std::process::id()),
+        Which::Pid(pid) => {
+            let found = by_pid(root, *pid)?;
+            tracing::info!(pid = found.pid, name = %found.name, "when this process ends, the next of its name is watched");
+            target.which = Which::Process(found.name.clone());
+            Ok(vec![found])
+        }
+    }
+}
+
+fn by_pid(root: &Path, pid: u32) -> Result<Found, CollectError> {
+    let mut process = ProcessReader::attach(root, pid)?;
+    let exe =
+        process.exe().ok().and_then(|exe| Some(exe.file_name()?.to_string_lossy().into_owned()));
+    let name = match exe {
+        Some(name) => name,
+        None => process.comm()?,
+    };
+    Ok(Found { pid, start_ticks: process.start_ticks(), name, cgroup: String::new() })
+}
+
+fn attach(context: &Arc<Context>, target: &TargetConfig, found: &Found) -> Option<Watcher> {
+    let options = CollectorOptions {
+        proc_root: context.proc_root.clone(),
+        pid: found.pid,
+        limit_override: target.limit,
+        downward_limit: downward_limit(),
+    };
+    let collector = match Collector::attach(options) {
+        Ok(collector) => collector,
+        Err(error) => {
+            if !error.is_vanished() {
+                tracing::warn!(pid = found.pid, %error, "the process cannot be watched");
+            }
+            return None;
+        }
+    };
+    let probe = target.probe.as_ref().and_then(|url| {
+        Probe::new(url)
+            .inspect_err(|error| tracing::error!(%error, "the probe cannot be asked"))
+            .ok()
+    });
+    let (name, slot) = context.claim(target.name.as_deref().unwrap_or(&found.name));
+    Some(Watcher::new(Arc::clone(context), slot, name, collector, probe))
+}
+
+/// The limit that Kubernetes' Downward API put into the environment.
+pub fn downward_limit() -> Option<Bytes> {
+    std::env::var(watchdog_collect::limit::DOWNWARD_VARIABLE).ok()?.parse().ok()
+}

@@ -1,0 +1,383 @@
+//! Watches one process from attachment to its end: samples, concludes, captures, names, tells.
+//!
+//! Sampling never waits: asking the allocator, taking a heap profile, naming a function and storing a dump are jobs
+//! beside it, and their results come in between two samples.
+
+mod jobs;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use watchdog_collect::CollectError;
+use watchdog_collect::allocator::AllocatorClient;
+use watchdog_collect::collector::Collector;
+use watchdog_core::detector::{Assessment, Detector, Level};
+use watchdog_core::incident::{Ending, IncidentTracker, TargetIdentity};
+use watchdog_core::profile::Profile;
+use watchdog_core::sample::{Allocator, Sample};
+use watchdog_core::units::{Bytes, Moment};
+use watchdog_core::verdict::Kind;
+use watchdog_heap::capture::HeapClient;
+use watchdog_heap::symbolize::Symbolizer;
+use watchdog_web::dumps::CaptureError;
+
+use crate::context::{CaptureRequest, Context, Slot, lock};
+use crate::policy::{CapturePolicy, Decision, Reason};
+use jobs::Done;
+
+/// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
+const ALLOCATOR_CALM: f64 = 5.0;
+const ALLOCATOR_DANGER: f64 = 0.5;
+/// The open incident on the page is brought up to date this often.
+const NOTE_SECONDS: f64 = 1.0;
+/// Jobs under way when the process ends may finish within this time, as a profile taken in time still names the function.
+const LAST_JOBS: Duration = Duration::from_secs(3);
+
+/// Everything one watcher needs.
+pub struct Watcher {
+    context: Arc<Context>,
+    slot: Arc<Slot>,
+    name: String,
+    collector: Collector,
+    symbolizer: Option<Arc<Symbolizer>>,
+    allocator: Option<Arc<AllocatorClient>>,
+    heap: Option<Arc<HeapClient>>,
+    tracker: IncidentTracker,
+    policy: CapturePolicy,
+    first: Option<Arc<Profile>>,
+    jobs: JoinSet<Done>,
+    capturing: bool,
+    asking: bool,
+    fresh_allocator: Option<Allocator>,
+    asked: Option<Moment>,
+    noted: Moment,
+    last: Option<(Sample, Assessment)>,
+    profiling: bool,
+}
+
+/// The probe's two clients, where a target has one.
+pub struct Probe {
+    /// For `/debug/allocator`.
+    pub allocator: AllocatorClient,
+    /// For `/debug/pprof/heap`.
+    pub heap: HeapClient,
+}
+
+impl Probe {
+    /// Clients for the probe at `url`.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made for that address.
+    pub fn new(url: &Url) -> anyhow::Result<Self> {
+        Ok(Self {
+            allocator: AllocatorClient::new(url.clone())?,
+            heap: HeapClient::new(url.clone())?,
+        })
+    }
+}
+
+impl Watcher {
+    /// Takes over a slot for the process that `collector` has opened.
+    pub fn new(
+        context: Arc<Context>,
+        slot: Arc<Slot>,
+        name: String,
+        collector: Collector,
+        probe: Option<Probe>,
+    ) -> Self {
+        let identity = TargetIdentity {
+            name: name.clone(),
+            pid: collector.pid(),
+            start_ticks: collector.start_ticks(),
+            namespace: std::env::var("POD_NAMESPACE").ok(),
+            pod: std::env::var("POD_NAME").ok(),
+            version: None,
+        };
+        let symbolizer = Symbolizer::attach(&context.proc_root, collector.pid())
+            .inspect_err(|error| tracing::warn!(target_name = %name, %error, "no symbols: functions will not be named"))
+            .ok()
+            .map(Arc::new);
+        let (allocator, heap) = probe.map(|probe| (probe.allocator, probe.heap)).unzip();
+        *lock(&slot.detector) = Detector::new(context.detector);
+        lock(&slot.status).identity = identity.clone();
+        Self {
+            slot,
+            name,
+            collector,
+            symbolizer,
+            allocator: allocator.map(Arc::new),
+            heap: heap.map(Arc::new),
+            tracker: IncidentTracker::new(identity),
+            policy: CapturePolicy::default(),
+            first: None,
+            jobs: JoinSet::new(),
+            capturing: false,
+            asking: false,
+            fresh_allocator: None,
+            asked: None,
+            noted: Moment::default(),
+            last: None,
+            profiling: true,
+            context,
+        }
+    }
+
+    /// Watches until the process ends or `stop` is cancelled.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let (sender, mut requests) = mpsc::channel::<CaptureRequest>(1);
+        *lock(&self.slot.requests) = Some(sender);
+        tracing::info!(target_name = %self.name, pid = self.collector.pid(), "watching");
+        let vanished = loop {
+            let pause = match self.tick() {
+                Ok(pause) => pause,
+                Err(error) if error.is_vanished() => break true,
+                Err(error) => self.unreadable(&error),
+            };
+            let wake = tokio::time::sleep(pause);
+            tokio::pin!(wake);
+            let stopped = loop {
+                tokio::select! {
+                    () = &mut wake => break false,
+                    () = stop.cancelled() => break true,
+                    Some(done) = self.jobs.join_next() => self.done(done),
+                    Some(request) = requests.recv() => self.requested(request),
+                }
+            };
+            if stopped {
+                break false;
+            }
+        };
+        *lock(&self.slot.requests) = None;
+        if vanished {
+            self.ended().await;
+        }
+        lock(&self.slot.status).up = false;
+    }
+
+    /// One look: a sample, what it means, what to do about it. Returns how long to sleep.
+    fn tick(&mut self) -> Result<Duration, CollectError> {
+        let (at, wall) = self.context.now();
+        let failures = self.collector.cgroup_failures();
+        let mut sample = self.collector.sample(at, wall)?;
+        sample.allocator = self.fresh_allocator.take();
+        let seen = lock(&self.slot.detector).observe(&sample);
+        self.publish(&sample, &seen, self.collector.cgroup_failures() > failures);
+        if let Some(change) = self.tracker.observe(&seen, wall) {
+            self.changed(change);
+        } else if at.since(self.noted) >= NOTE_SECONDS
+            && let Some(open) = self.tracker.open()
+        {
+            self.context.note(open);
+            self.noted = at;
+        }
+        self.ask_allocator(at, seen.level);
+        self.capture_if_due(&sample, &seen);
+        let pause = Duration::from_secs_f64(seen.next_sample_in);
+        self.last = Some((sample, seen));
+        Ok(pause)
+    }
+
+    fn publish(&mut self, sample: &Sample, seen: &Assessment, cgroup_failed: bool) {
+        let mut status = lock(&self.slot.status);
+        status.up = true;
+        status.reads.proc.ok += 1;
+        let cgroup = &mut status.reads.cgroup;
+        *(if cgroup_failed { &mut cgroup.error } else { &mut cgroup.ok }) += 1;
+        status.limit_source =
+            self.collector.limit_source().map(|source| source.as_str().to_owned());
+        status.sample_interval = seen.next_sample_in;
+        // The last known allocator reading stays visible between two readings.
+        let allocator = sample.allocator.or(status.sample.and_then(|last| last.allocator));
+        status.sample = Some(Sample { allocator, ..*sample });
+        status.assessment = Some(seen.clone());
+    }
+
+    /// A read that failed is a gap: counted, said, and tried again.
+    fn unreadable(&self, error: &CollectError) -> Duration {
+        tracing::warn!(target_name = %self.name, %error, "the process cannot be read; the series has a gap");
+        lock(&self.slot.status).reads.proc.error += 1;
+        Duration::from_secs(1)
+    }
+
+    fn changed(&self, change: watchdog_core::incident::Change) {
+        lock(&self.slot.status).incidents.add(change.incident.state);
+        self.context.changed(change);
+    }
+
+    fn ask_allocator(&mut self, at: Moment, level: Level) {
+        let Some(client) = &self.allocator else { return };
+        let gap = if level > Level::Calm { ALLOCATOR_DANGER } else { ALLOCATOR_CALM };
+        if self.asking || self.asked.is_some_and(|asked| at.since(asked) < gap) {
+            return;
+        }
+        (self.asking, self.asked) = (true, Some(at));
+        self.jobs.spawn(jobs::allocator(Arc::clone(client)));
+    }
+
+    fn capture_if_due(&mut self, sample: &Sample, seen: &Assessment) {
+        if self.heap.is_none() || self.capturing || !self.profiling {
+            return;
+        }
+        let named = self.tracker.open().is_some_and(|open| open.culprit.is_some());
+        match self.policy.decide(sample, seen, self.context.detector.warm_up, named) {
+            Decision::Wait => {}
+            Decision::Take(reason) => self.capture(reason, None),
+            Decision::Skip => {
+                tracing::warn!(target_name = %self.name, used = %seen.used, "no heap profile: too little headroom for the process to bear one");
+                lock(&self.slot.status).captures.skipped += 1;
+            }
+        }
+    }
+
+    fn capture(&mut self, reason: Reason, request: Option<CaptureRequest>) {
+        let Some(heap) = self.heap.clone() else { return };
+        self.capturing = true;
+        let (_, wall) = self.context.now();
+        self.jobs.spawn(jobs::capture(heap, wall, reason, request));
+    }
+
+    fn requested(&mut self, request: CaptureRequest) {
+        let refusal = match (&self.heap, self.capturing) {
+            (None, _) => CaptureError::Unavailable(
+                "this target has no probe; name its admin address with --probe".into(),
+            ),
+            (_, true) => CaptureError::Busy,
+            (Some(_), false) => return self.capture(Reason::Requested, Some(request)),
+        };
+        // Whoever asked may have gone away.
+        request.send(Err(refusal)).ok();
+    }
+
+    /// A job is done; a panic in one is logged and loses only that job.
+    fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Allocator(result)) => self.allocator_read(result),
+            Ok(Done::Captured(captured)) => self.captured(*captured),
+            Ok(Done::Stored(id)) => self.stored(id),
+            Ok(Done::Named(result)) => self.named(*result),
+            Err(error) => {
+                tracing::error!(target_name = %self.name, %error, "a job failed");
+                (self.capturing, self.asking) = (false, false);
+            }
+        }
+    }
+
+    fn allocator_read(&mut self, result: Result<Allocator, String>) {
+        self.asking = false;
+        let mut status = lock(&self.slot.status);
+        match result {
+            Ok(allocator) => {
+                status.reads.allocator.ok += 1;
+                if self.profiling && !allocator.profiling && self.heap.is_some() {
+                    tracing::warn!(target_name = %self.name, "heap profiling is off in the service; functions cannot be named");
+                }
+                self.profiling = allocator.profiling;
+                self.fresh_allocator = Some(allocator);
+            }
+            Err(error) => {
+                status.reads.allocator.error += 1;
+                tracing::warn!(target_name = %self.name, error, "the allocator's statistics cannot be read");
+            }
+        }
+    }
+
+    fn captured(&mut self, captured: jobs::Captured) {
+        self.capturing = false;
+        let (raw, profile) = match captured.result {
+            Ok(pair) => pair,
+            Err(error) => return self.capture_failed(error, captured.request),
+        };
+        let used = self.last.as_ref().map_or(Bytes(0), |(_, seen)| seen.used);
+        self.policy.took(used);
+        let profile = Arc::new(profile);
+        tracing::info!(target_name = %self.name, reason = captured.reason.as_str(), bytes = raw.len(), inuse = %profile.inuse_space(), "heap profile taken");
+        let meta = self.dump_meta(captured.reason, &profile);
+        self.jobs.spawn(jobs::store(Arc::clone(&self.context.store), meta, raw, captured.request));
+        match (&self.first, &self.symbolizer) {
+            (None, _) => self.first = Some(profile),
+            (Some(first), Some(symbolizer)) if self.tracker.open().is_some() => {
+                self.jobs.spawn(jobs::name(Arc::clone(first), profile, Arc::clone(symbolizer)));
+            }
+            _ => {}
+        }
+    }
+
+    fn capture_failed(&mut self, error: String, request: Option<CaptureRequest>) {
+        tracing::warn!(target_name = %self.name, error, "no heap profile");
+        lock(&self.slot.status).captures.failed += 1;
+        let (_, wall) = self.context.now();
+        if let Some(change) =
+            self.tracker.culprit_pending(format!("no heap profile: {error}"), wall)
+        {
+            self.context.changed(change);
+        }
+        if let Some(request) = request {
+            request.send(Err(CaptureError::Failed(error))).ok();
+        }
+    }
+
+    fn stored(&mut self, id: Result<String, String>) {
+        let mut status = lock(&self.slot.status);
+        match id {
+            Ok(id) => {
+                status.captures.ok += 1;
+                self.tracker.add_dump(id);
+            }
+            Err(error) => {
+                status.captures.failed += 1;
+                tracing::warn!(target_name = %self.name, error, "the heap dump could not be stored");
+            }
+        }
+    }
+
+    fn named(&mut self, result: jobs::Naming) {
+        let (_, wall) = self.context.now();
+        let change = match result {
+            Ok(culprit) => {
+                tracing::info!(target_name = %self.name, function = %culprit.frame.function, growth = %culprit.growth, "function named");
+                self.tracker.name_culprit(culprit, wall)
+            }
+            Err(reason) => self.tracker.culprit_pending(reason.to_string(), wall),
+        };
+        if let Some(change) = change {
+            self.context.changed(change);
+        }
+    }
+
+    /// The process is gone: jobs under way may still name the function, then the incident is closed.
+    async fn ended(&mut self) {
+        let ending = self.collector.ending();
+        let (_, wall) = self.context.now();
+        let deadline = tokio::time::Instant::now() + LAST_JOBS;
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.jobs.join_next()).await {
+            self.done(done);
+        }
+        let (used, limit) =
+            self.last.as_ref().map_or((Bytes(0), None), |(_, seen)| (seen.used, seen.limit));
+        if let Ending::OomKilled(_) = ending {
+            lock(&self.slot.status).oom_kills += 1;
+        }
+        tracing::info!(target_name = %self.name, pid = self.collector.pid(), ?ending, "the process ended");
+        if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
+            self.changed(change);
+        }
+    }
+
+    fn dump_meta(&self, reason: Reason, profile: &Profile) -> watchdog_heap::store::NewDump {
+        let last = self.last.as_ref();
+        watchdog_heap::store::NewDump {
+            target: self.name.clone(),
+            pid: self.collector.pid(),
+            taken: profile.taken,
+            inuse_space: profile.inuse_space(),
+            used: last.map(|(_, seen)| seen.used),
+            limit: last.and_then(|(_, seen)| seen.limit),
+            verdict: last.map_or(Kind::Undecided, |(_, seen)| seen.verdict.kind),
+            reason: reason.as_str().to_owned(),
+        }
+    }
+}
