@@ -1,1 +1,11 @@
 //! Tells people: the delivery pipeline and one file per sink.
+//!
+//! A report is one message that is completed in place, not a stream: the first delivery of an incident posts it,
+//! later ones replace it. A sink makes one delivery and says whether to retry; retries, order and bounds are the
+//! pipeline's.
+
+pub mod message;
+pub mod pipeline;
+pub mod sink;
+pub mod slack;
+pub mod terminal;

@@ -1,0 +1,8 @@
+//! The report room's public face: the pipeline's promises, and each sink against a receiver that misbehaves.
+#![cfg(test)]
+
+mod pipeline;
+mod sample;
+mod secrets;
+mod slack;
+mod terminal;
