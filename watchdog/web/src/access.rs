@@ -1,0 +1,131 @@
+//! Who may ask: the bearer token for heaps, and defence against other web sites in the user's browser.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use crate::error::ApiError;
+use crate::routes::Shared;
+
+/// The rule for this server.
+#[derive(Clone)]
+pub(crate) struct Access {
+    token: Option<Arc<SecretString>>,
+    loopback: bool,
+}
+
+impl Access {
+    pub(crate) fn new(token: Option<SecretString>, loopback: bool) -> Self {
+        Self { token: token.map(Arc::new), loopback }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        if self.loopback {
+            return Ok(());
+        }
+        let Some(token) = self.token.as_ref().filter(|token| !token.expose_secret().is_empty())
+        else {
+            let text = "heap dumps are refused: the server listens beyond loopback and has no token; set one, or listen on 127.0.0.1";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, text));
+        };
+        let sent = bearer(headers).unwrap_or_default();
+        // Compared in constant time, so that the time to an answer does not tell how much of a guess was right.
+        if bool::from(sent.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
+            return Ok(());
+        }
+        let text =
+            "this needs the watchdog's token: send it in the header `Authorization: Bearer TOKEN`";
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, text))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Proof that the request may read a heap or trigger work; a handler that does so takes one.
+pub(crate) struct Allowed;
+
+impl FromRequestParts<Shared> for Allowed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, ApiError> {
+        shared.access.check(&parts.headers)?;
+        Ok(Self)
+    }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses what another web site makes the user's browser send: any request under a foreign host's name to a loopback
+/// server (DNS rebinding), and any changing request from another origin.
+pub(crate) async fn check_origin(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = host(&request);
+    if shared.access.loopback && host.as_ref().is_some_and(|host| !is_local(host)) {
+        let text =
+            "this server answers this machine only, under the name localhost, 127.0.0.1 or [::1]";
+        return ApiError::new(StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    }
+    if request.method() != Method::GET && is_foreign(request.headers(), host.as_ref()) {
+        let text = "a page of another site may not do this";
+        return ApiError::new(StatusCode::FORBIDDEN, text).into_response();
+    }
+    next.run(request).await
+}
+
+fn host(request: &Request) -> Option<Authority> {
+    let named = request.headers().get(header::HOST);
+    named
+        .and_then(|host| host.to_str().ok()?.parse().ok())
+        .or_else(|| request.uri().authority().cloned())
+}
+
+fn is_local(authority: &Authority) -> bool {
+    let host = authority.host().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn is_foreign(headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = text(SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let origin = text(header::ORIGIN).is_some_and(|origin| {
+        origin.split_once("://").map(|(_, o)| o) != host.map(Authority::as_str)
+    });
+    site || origin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        for (host, local) in [
+            ("localhost", true),
+            ("LOCALHOST:9911", true),
+            ("127.0.0.1:9911", true),
+            ("127.8.8.8", true),
+            ("[::1]:9911", true),
+            ("evil.example", false),
+            ("localhost.evil.example:9911", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.7:9911", false),
+        ] {
+            assert_eq!(is_local(&host.parse().expect(host)), local, "{host}");
+        }
+    }
+}

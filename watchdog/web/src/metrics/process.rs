@@ -1,0 +1,76 @@
+//! Metrics of the watchdog itself: build, deliveries, its own cost.
+
+use super::family::{Collect, Kind, Metric};
+
+/// Which build it is; written first.
+pub(super) const BUILD: &[Metric] = &[Metric {
+    name: "oomen_build_info",
+    kind: Kind::Gauge,
+    unit: "1",
+    labels: &[("version", "of the package"), ("revision", "commit, empty when unknown")],
+    help: "The running build; always 1.",
+    absent: "never",
+    collect: Collect::Once(|status, family| {
+        family.flag(&[&status.build.version, &status.build.commit], true);
+    }),
+}];
+
+/// The others; written after those of the targets.
+pub(super) const METRICS: &[Metric] = &[
+    Metric {
+        name: "oomen_deliveries_total",
+        kind: Kind::Counter,
+        unit: "reports",
+        labels: &[("sink", "name of the sink"), ("outcome", "delivered|retried|failed|dropped")],
+        help: "Reports to a sink by what became of them; retried counts attempts.",
+        absent: "without sinks",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                family.count(&[&sink.name, "delivered"], sink.delivered);
+                family.count(&[&sink.name, "retried"], sink.retried);
+                family.count(&[&sink.name, "failed"], sink.failed);
+                family.count(&[&sink.name, "dropped"], sink.dropped);
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_delivery_queue_length",
+        kind: Kind::Gauge,
+        unit: "reports",
+        labels: &[("sink", "name of the sink")],
+        help: "Reports that wait for delivery now.",
+        absent: "without sinks",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                family.count(&[&sink.name], sink.queue_length);
+            }
+        }),
+    },
+    Metric {
+        name: "process_resident_memory_bytes",
+        kind: Kind::Gauge,
+        unit: "bytes",
+        labels: &[],
+        help: "Resident memory of the watchdog itself.",
+        absent: "never",
+        collect: Collect::Once(|status, family| family.bytes(&[], status.own.rss)),
+    },
+    Metric {
+        name: "process_cpu_seconds_total",
+        kind: Kind::Counter,
+        unit: "seconds",
+        labels: &[],
+        help: "Processor time in user and system mode that the watchdog itself has used.",
+        absent: "never",
+        collect: Collect::Once(|status, family| family.push(&[], status.own.cpu_seconds)),
+    },
+    Metric {
+        name: "process_start_time_seconds",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &[],
+        help: "When the watchdog started, as a Unix timestamp.",
+        absent: "never",
+        collect: Collect::Once(|status, family| family.push(&[], status.started.0)),
+    },
+];

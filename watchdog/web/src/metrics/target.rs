@@ -1,0 +1,323 @@
+//! Metrics of each target.
+
+use watchdog_core::detector::{Assessment, Level};
+use watchdog_core::sample::{Allocator, Sample};
+use watchdog_core::units::Bytes;
+use watchdog_core::verdict::Kind as Verdict;
+
+use super::family::{Collect, Family, Kind, Metric};
+use crate::status::TargetStatus;
+
+const TARGET: (&str, &str) = ("target", "its name");
+const BOUND: (&str, &str) = ("bound", "low|estimate|high");
+const UNSEEN: &str = "before the first sample and when the process is gone";
+const NO_ALLOCATOR: &str = "while the process offers no allocator statistics";
+
+/// A gauge with only the label `target`.
+const fn gauge(
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    absent: &'static str,
+    collect: fn(&TargetStatus, &mut Family),
+) -> Metric {
+    let collect = Collect::PerTarget(collect);
+    Metric { name, kind: Kind::Gauge, unit, labels: &[TARGET], help, absent, collect }
+}
+
+/// A metric with more labels.
+const fn labelled(
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    (help, absent): (&'static str, &'static str),
+    collect: fn(&TargetStatus, &mut Family),
+) -> Metric {
+    Metric { name, kind, unit, labels, help, absent, collect: Collect::PerTarget(collect) }
+}
+
+/// The last sample of a process that is still there: what a dead one used is no flat line.
+fn sample(target: &TargetStatus) -> Option<Sample> {
+    target.sample.filter(|_| target.up)
+}
+
+/// What is concluded of a process that is still there.
+fn assessment(target: &TargetStatus) -> Option<&Assessment> {
+    target.assessment.as_ref().filter(|_| target.up)
+}
+
+fn allocator(target: &TargetStatus, family: &mut Family, field: fn(&Allocator) -> Bytes) {
+    if let Some(allocator) = sample(target).and_then(|sample| sample.allocator) {
+        family.bytes(&[], field(&allocator));
+    }
+}
+
+pub(super) const METRICS: &[Metric] = &[
+    gauge(
+        "oomen_target_up",
+        "0 or 1",
+        "Whether the process was there at the last look.",
+        "never",
+        |target, family| family.flag(&[], target.up),
+    ),
+    labelled(
+        "oomen_target_memory_bytes",
+        Kind::Gauge,
+        "bytes",
+        &[TARGET, ("kind", "anon|file|shmem|swap")],
+        ("Memory of the process by kind; anon, file and shmem are resident.", UNSEEN),
+        |target, family| {
+            let Some(memory) = sample(target).map(|sample| sample.memory) else { return };
+            family.bytes(&["anon"], memory.anon);
+            family.bytes(&["file"], memory.file);
+            family.bytes(&["shmem"], memory.shmem);
+            family.bytes(&["swap"], memory.swap);
+        },
+    ),
+    gauge(
+        "oomen_target_resident_memory_bytes",
+        "bytes",
+        "All resident pages of the process (VmRSS).",
+        UNSEEN,
+        |target, family| {
+            if let Some(sample) = sample(target) {
+                family.bytes(&[], sample.memory.rss);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_memory_used_bytes",
+        "bytes",
+        "What counts against the limit and cannot be reclaimed: anonymous memory, swap and shared memory.",
+        UNSEEN,
+        |target, family| {
+            if let Some(sample) = sample(target) {
+                family.bytes(&[], sample.used());
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_memory_limit_bytes",
+        "bytes",
+        "The limit whose crossing kills.",
+        "when no limit is known",
+        |target, family| {
+            if let Some(limit) = sample(target).and_then(|sample| sample.limit) {
+                family.bytes(&[], limit);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_cgroup_usage_bytes",
+        "bytes",
+        "What the memory controller counts, page cache included.",
+        "when the cgroup cannot be read",
+        |target, family| {
+            if let Some(cgroup) = sample(target).and_then(|sample| sample.cgroup) {
+                family.bytes(&[], cgroup.usage);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_allocator_allocated_bytes",
+        "bytes",
+        "Bytes the program asked its allocator for and still holds.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.allocated),
+    ),
+    gauge(
+        "oomen_target_allocator_active_bytes",
+        "bytes",
+        "Bytes in pages that hold at least one allocation.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.active),
+    ),
+    gauge(
+        "oomen_target_allocator_resident_bytes",
+        "bytes",
+        "Bytes the allocator keeps resident: active pages, dirty pages, metadata.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.resident),
+    ),
+    gauge(
+        "oomen_target_allocator_retained_bytes",
+        "bytes",
+        "Bytes of address space the allocator keeps for reuse; not resident.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.retained),
+    ),
+    gauge(
+        "oomen_target_allocator_mapped_bytes",
+        "bytes",
+        "Bytes in extents that the allocator has mapped.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.mapped),
+    ),
+    gauge(
+        "oomen_target_allocator_metadata_bytes",
+        "bytes",
+        "Bytes the allocator uses for itself.",
+        NO_ALLOCATOR,
+        |target, family| allocator(target, family, |allocator| allocator.metadata),
+    ),
+    gauge(
+        "oomen_target_profiling_enabled",
+        "0 or 1",
+        "Whether the process's heap profiling is on; without it no function can be named.",
+        NO_ALLOCATOR,
+        |target, family| {
+            if let Some(allocator) = sample(target).and_then(|sample| sample.allocator) {
+                family.flag(&[], allocator.profiling);
+            }
+        },
+    ),
+    labelled(
+        "oomen_target_growth_bytes_per_second",
+        Kind::Gauge,
+        "bytes per second",
+        &[TARGET, BOUND],
+        (
+            "How fast memory grows, with the 95 % bounds; negative when it shrinks.",
+            "before a trend is known",
+        ),
+        |target, family| {
+            let Some(trend) = assessment(target).and_then(|a| a.trend) else { return };
+            family.push(&["low"], trend.low.0);
+            family.push(&["estimate"], trend.slope.0);
+            family.push(&["high"], trend.high.0);
+        },
+    ),
+    labelled(
+        "oomen_target_time_to_limit_seconds",
+        Kind::Gauge,
+        "seconds",
+        &[TARGET, BOUND],
+        (
+            "Time until the limit is hit if growth goes on, as an interval: low is the soonest.",
+            "without growth, a trend or a limit, and beyond thirty days; high also when growth may stop before",
+        ),
+        |target, family| {
+            let Some(forecast) = assessment(target).and_then(|a| a.forecast) else {
+                return;
+            };
+            family.push(&["low"], forecast.low);
+            family.push(&["estimate"], forecast.estimate);
+            if let Some(high) = forecast.high {
+                family.push(&["high"], high);
+            }
+        },
+    ),
+    labelled(
+        "oomen_target_state",
+        Kind::Gauge,
+        "0 or 1",
+        &[TARGET, ("state", "calm|suspect|leak|imminent")],
+        ("How dangerous it is: 1 for the state that holds, 0 for the others.", UNSEEN),
+        |target, family| {
+            let Some(assessment) = assessment(target) else { return };
+            for level in Level::ALL {
+                family.flag(&[level.as_str()], assessment.level == level);
+            }
+        },
+    ),
+    labelled(
+        "oomen_target_verdict",
+        Kind::Gauge,
+        "0 or 1",
+        &[
+            TARGET,
+            ("verdict", "undecided|steady|heap-leak|fragmentation|off-heap|page-cache|tmpfs|load"),
+        ],
+        ("What kind of growth it is: 1 for the verdict that holds, 0 for the others.", UNSEEN),
+        |target, family| {
+            let Some(assessment) = assessment(target) else { return };
+            for kind in Verdict::ALL {
+                family.flag(&[kind.as_str()], assessment.verdict.kind == kind);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_last_sample_timestamp_seconds",
+        "seconds",
+        "When memory was last read, as a Unix timestamp.",
+        "before the first sample",
+        |target, family| {
+            if let Some(sample) = target.sample {
+                family.push(&[], sample.wall.0);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_sample_interval_seconds",
+        "seconds",
+        "Time between two looks at present; it shrinks with the headroom.",
+        "never",
+        |target, family| family.push(&[], target.sample_interval),
+    ),
+    gauge(
+        "oomen_target_start_time_seconds",
+        "seconds",
+        "When the process started, as a Unix timestamp rounded to a second.",
+        UNSEEN,
+        |target, family| {
+            if let Some(sample) = sample(target) {
+                family.push(&[], (sample.wall.0 - sample.age).round());
+            }
+        },
+    ),
+    labelled(
+        "oomen_target_oom_kills_total",
+        Kind::Counter,
+        "kills",
+        &[TARGET],
+        ("Kills by the kernel for memory, as far as seen.", "never"),
+        |target, family| family.count(&[], target.oom_kills),
+    ),
+    labelled(
+        "oomen_source_reads_total",
+        Kind::Counter,
+        "reads",
+        &[TARGET, ("source", "proc|cgroup|allocator"), ("outcome", "ok|error")],
+        ("Reads of a source; a failed one is a gap in the series.", "never"),
+        |target, family| {
+            let reads = target.reads;
+            for (source, count) in
+                [("proc", reads.proc), ("cgroup", reads.cgroup), ("allocator", reads.allocator)]
+            {
+                family.count(&[source, "ok"], count.ok);
+                family.count(&[source, "error"], count.error);
+            }
+        },
+    ),
+    labelled(
+        "oomen_heap_captures_total",
+        Kind::Counter,
+        "captures",
+        &[TARGET, ("outcome", "ok|failed|skipped")],
+        (
+            "Heap profiles wanted by what became of them; skipped ones were not tried, to spare the process.",
+            "never",
+        ),
+        |target, family| {
+            family.count(&["ok"], target.captures.ok);
+            family.count(&["failed"], target.captures.failed);
+            family.count(&["skipped"], target.captures.skipped);
+        },
+    ),
+    labelled(
+        "oomen_incidents_total",
+        Kind::Counter,
+        "incidents",
+        &[TARGET, ("state", "suspected|confirmed|imminent|recovered|killed|gone")],
+        (
+            "Incidents that reached the state; one incident counts under each state it went through.",
+            "never",
+        ),
+        |target, family| {
+            for (state, count) in target.incidents.iter() {
+                family.count(&[state.as_str()], count);
+            }
+        },
+    ),
+];

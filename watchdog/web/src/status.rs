@@ -1,0 +1,171 @@
+//! What the watchdog knows at one moment, as plain data that the application keeps and this crate shows.
+
+use watchdog_core::detector::Assessment;
+use watchdog_core::history::Row;
+use watchdog_core::incident::{Incident, State, TargetIdentity};
+use watchdog_core::sample::Sample;
+use watchdog_core::units::{Bytes, WallTime};
+
+/// Where the pages, the API and the metrics get their data from. Called once per request: neither method may block.
+pub trait Source: Send + Sync {
+    /// Everything except the series.
+    fn status(&self) -> Status;
+
+    /// The rows of a target's plot, oldest first; `None` when there is no such target.
+    fn series(&self, target: &str) -> Option<Vec<Row>>;
+}
+
+/// The watchdog and all it watches.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// What is running.
+    pub build: Build,
+    /// When this watchdog started.
+    pub started: WallTime,
+    /// Whether targets are looked for while running, so that having none yet is no fault.
+    pub discovering: bool,
+    /// One entry per target; names are unique, and of two with the same name only the first is shown.
+    pub targets: Vec<TargetStatus>,
+    /// Recent incidents, newest first; the holder bounds them.
+    pub incidents: Vec<Incident>,
+    /// One entry per sink.
+    pub deliveries: Vec<SinkStatus>,
+    /// What the watchdog itself uses.
+    pub own: Own,
+}
+
+/// What is running.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    /// Version of the package.
+    pub version: String,
+    /// Commit it was built from, empty when unknown.
+    pub commit: String,
+}
+
+/// What the watchdog itself uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Own {
+    /// Its resident memory.
+    pub rss: Bytes,
+    /// Processor time in user and system mode since it started, in seconds.
+    pub cpu_seconds: f64,
+}
+
+/// One watched process.
+#[derive(Clone, Debug, Default)]
+pub struct TargetStatus {
+    /// Who it is.
+    pub identity: TargetIdentity,
+    /// Whether the process was there at the last look.
+    pub up: bool,
+    /// The last look that worked.
+    pub sample: Option<Sample>,
+    /// What was concluded from it.
+    pub assessment: Option<Assessment>,
+    /// Seconds from the last look to the next.
+    pub sample_interval: f64,
+    /// Where the limit was found, in a word such as `cgroup`, `flag` or `environment`.
+    pub limit_source: Option<String>,
+    /// Reads per source.
+    pub reads: Reads,
+    /// Heap captures by outcome.
+    pub captures: Captures,
+    /// Incidents by the states they reached.
+    pub incidents: IncidentCounts,
+    /// Kills of this target's processes by the kernel for their memory, as far as seen.
+    pub oom_kills: u64,
+}
+
+/// Reads of one source, since the target was first seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadCount {
+    /// Reads that worked.
+    pub ok: u64,
+    /// Reads that failed.
+    pub error: u64,
+}
+
+/// Reads per source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// `/proc/PID`.
+    pub proc: ReadCount,
+    /// The memory controller.
+    pub cgroup: ReadCount,
+    /// The allocator's statistics over HTTP.
+    pub allocator: ReadCount,
+}
+
+/// Heap captures by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captures {
+    /// Stored.
+    pub ok: u64,
+    /// Tried and failed.
+    pub failed: u64,
+    /// Wanted and not tried, as the headroom would not have borne it or profiling is off.
+    pub skipped: u64,
+}
+
+/// How many incidents reached each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IncidentCounts([u64; State::ALL.len()]);
+
+impl IncidentCounts {
+    /// Counts one incident that reached `state`.
+    pub fn add(&mut self, state: State) {
+        for (count, known) in self.0.iter_mut().zip(State::ALL) {
+            *count = count.saturating_add(u64::from(known == state));
+        }
+    }
+
+    /// Every state with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (State, u64)> {
+        State::ALL.into_iter().zip(self.0)
+    }
+}
+
+/// Deliveries of one sink since start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Its name in the configuration; the label of its metrics.
+    pub name: String,
+    /// Reports that arrived.
+    pub delivered: u64,
+    /// Attempts that are tried again.
+    pub retried: u64,
+    /// Reports given up after an error that no retry mends or after the last retry.
+    pub failed: u64,
+    /// Reports dropped because the queue was full.
+    pub dropped: u64,
+    /// Reports that wait now.
+    pub queue_length: u64,
+}
+
+impl Status {
+    /// The target of that name.
+    pub(crate) fn target(&self, name: &str) -> Option<&TargetStatus> {
+        self.targets.iter().find(|target| target.identity.name == name)
+    }
+
+    /// The incident of a target that is still open.
+    pub(crate) fn open_incident(&self, target: &str) -> Option<&Incident> {
+        self.incidents.iter().find(|i| i.target.name == target && !i.state.is_closed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_counted_under_the_state_it_reached_and_no_other() {
+        let mut counts = IncidentCounts::default();
+        counts.add(State::Killed);
+        counts.add(State::Killed);
+        counts.add(State::Suspected);
+        let seen: Vec<_> = counts.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(seen, [(State::Suspected, 1), (State::Killed, 2)]);
+    }
+}
