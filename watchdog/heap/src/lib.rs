@@ -1,1 +1,11 @@
 //! Heap profiles: capture over HTTP, jemalloc's format, symbolizing outside the target, the dump store.
+//!
+//! The way of a profile: [`capture`] fetches jemalloc's text and [`jemalloc`] reads it, [`culprit`] takes the
+//! difference of two and names it through [`symbolize`], and [`store`] keeps the raw text for people. Every
+//! format ends in `watchdog_core::profile::Profile`, so another source only has to produce one.
+
+pub mod capture;
+pub mod culprit;
+pub mod jemalloc;
+pub mod store;
+pub mod symbolize;

@@ -1,0 +1,81 @@
+//! The whole way with a real jemalloc: a program leaks and ends, and its last dump names the function.
+
+#![cfg(test)]
+
+use std::env;
+use std::fs;
+use std::hint::black_box;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use tikv_jemallocator::Jemalloc;
+use watchdog_core::culprit::NotYet;
+use watchdog_core::profile::Profile;
+use watchdog_core::units::{Bytes, WallTime};
+use watchdog_heap::culprit;
+use watchdog_heap::jemalloc::{ParseLimits, parse};
+use watchdog_heap::symbolize::Symbolizer;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+static SESSIONS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+const SESSION: usize = 16 << 10;
+const COUNT: usize = 2048;
+
+#[inline(never)]
+fn remembers_sessions() {
+    for _ in 0..COUNT {
+        SESSIONS.lock().expect("unpoisoned").push(black_box(vec![1; SESSION]));
+    }
+}
+
+/// Not a test: the body of the program that the test below starts.
+#[test]
+#[ignore = "started by another test"]
+fn leak_and_end() {
+    remembers_sessions();
+    println!("\nLEAKED");
+    std::io::stdin().lines().for_each(drop);
+}
+
+#[test]
+fn the_leaking_function_is_named_from_the_dump_of_a_program_that_ended() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let prefix = dir.path().join("dump");
+    let mut child = Command::new(env::current_exe().expect("a program"))
+        .args(["--ignored", "--exact", "--nocapture", "leak_and_end"])
+        // jemalloc writes its last dump when the program ends.
+        .env(
+            "_RJEM_MALLOC_CONF",
+            format!("prof:true,lg_prof_sample:16,prof_final:true,prof_prefix:{}", prefix.display()),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line == "LEAKED")));
+    let symbolizer = Symbolizer::attach(Path::new("/proc"), child.id()).expect("attached");
+    drop(child.stdin.take());
+    // Its output is read to the end, or it could not finish.
+    lines.for_each(drop);
+    assert!(child.wait().expect("ended").success());
+
+    let dump = fs::read_dir(dir.path()).expect("a directory").next().expect("a dump");
+    let raw = fs::read(dump.expect("a file").path()).expect("read");
+    let last = parse(&raw, WallTime(60.0), &ParseLimits::default()).expect("a profile");
+    assert_eq!(last.sample_period, Bytes(65_536));
+
+    let culprit = culprit::name(&Profile::default(), &last, &symbolizer).expect("a culprit");
+    assert_eq!(culprit.frame.function, "leak::remembers_sessions", "{culprit:#?}");
+    assert!(culprit.frame.file.as_deref().is_some_and(|file| file.ends_with("tests/leak.rs")));
+    // One in 4.52 is sampled, which makes 453 samples; four standard deviations of that are 17 %.
+    let error = culprit.growth.as_f64() / (SESSION * COUNT) as f64 - 1.0;
+    assert!(error.abs() < 0.2, "{} is {error:+.3} off", culprit.growth);
+    assert!(culprit.share > 0.9, "{}", culprit.share);
+    assert_eq!(culprit::name(&last, &last, &symbolizer), Err(NotYet::NothingGrew));
+}
