@@ -58,6 +58,14 @@ impl Program {
         statistics["allocated"].as_f64().unwrap()
     }
 
+    /// Resident anonymous memory, as the kernel counts it.
+    fn resident(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+    }
+
     async fn set(&self, fault: &str, bytes_per_second: f64) {
         let url = format!("{}/debug/faults/{fault}", self.admin);
         let body = json!({ "bytes_per_second": bytes_per_second as u64 });
@@ -96,12 +104,15 @@ impl Program {
 async fn the_unbounded_cache_leaks_at_the_rate_it_was_given_and_stops_when_told() {
     let program = Program::start().await;
     for rate in [5.0 * MIB, 50.0 * MIB] {
-        let before = program.allocated().await;
+        let (before, resident) = (program.allocated().await, program.resident());
         program.set("unbounded-cache", rate).await;
         let took = program.until_grown(before, rate * 1.5).await;
-        let measured = (program.allocated().await - before) / took.as_secs_f64();
+        let grown = program.allocated().await - before;
+        let measured = grown / took.as_secs_f64();
         assert!((0.8..1.2).contains(&(measured / rate)), "{measured} at a rate of {rate}");
         program.set("unbounded-cache", 0.0).await;
+        let resident = program.resident() - resident;
+        assert!((0.9..1.2).contains(&(resident / grown)), "{resident} resident of {grown}");
         let stopped = program.allocated().await;
         let most = program.most_within(Duration::from_millis(500)).await;
         assert!(most - stopped < rate * 0.05, "grew by {} after it was stopped", most - stopped);
