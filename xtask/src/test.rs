@@ -1,0 +1,98 @@
+//! `cargo xtask test`: every test of the repository, counted; a failure does not stop the steps after it.
+
+mod alerts;
+mod crates;
+mod dashboards;
+mod k8s;
+mod lab;
+mod prometheus;
+mod tally;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::packages::{self, Package};
+use crate::{release, tidy};
+pub(crate) use tally::Tally;
+
+/// What to test.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these steps [default: all of them].
+    #[arg(value_name = "STEP", value_parser = PossibleValuesParser::new(STEPS.map(|step| step.name)))]
+    only: Vec<String>,
+}
+
+struct Step {
+    name: &'static str,
+    run: fn(&mut Tally) -> Result<()>,
+}
+
+/// In this order: what is quick or stops everything else first; the shipped programs before what starts them.
+const STEPS: [Step; 10] = [
+    Step { name: "packages", run: |_| packages::ensure(&PACKAGES) },
+    Step { name: "format", run: |_| crates::format() },
+    Step { name: "lint", run: |_| crates::lint() },
+    Step { name: "build", run: |_| release::build() },
+    Step { name: "crates", run: crates::test },
+    Step { name: "loadtest", run: crates::loadtest },
+    Step { name: "tidy", run: tidy::test },
+    Step { name: "alerts", run: alerts::test },
+    Step { name: "dashboards", run: dashboards::test },
+    Step { name: "k8s", run: k8s::test },
+];
+
+const PACKAGES: [Package; 4] = [
+    packages::BUILD[0],
+    Package {
+        name: "prometheus",
+        probe: &["promtool", "--version"],
+        why: "tests alert rules, dashboards and /metrics",
+    },
+    Package {
+        name: "kubernetes-client",
+        probe: &["kubectl", "kustomize", "--help"],
+        why: "renders k8s/",
+    },
+    Package {
+        name: "python3-venv",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        why: "validates what k8s/ renders to",
+    },
+];
+
+/// Runs the steps; the last line says what passed and failed.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let mut tally = Tally::default();
+    let steps: Vec<_> = STEPS
+        .iter()
+        .filter(|step| options.only.is_empty() || options.only.iter().any(|n| n == step.name))
+        .collect();
+    for (index, step) in steps.iter().enumerate() {
+        let place = format!("[{}/{}] {}", index + 1, steps.len(), step.name);
+        let started = Instant::now();
+        println!("\n{place} …");
+        let passed = tally.step(step.name, step.run);
+        let word = if passed { "ok" } else { "FAILED" };
+        println!("{place}: {word}, {} s", started.elapsed().as_secs());
+    }
+    Ok(tally.close())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_built_before_the_steps_that_start_them() {
+        let place = |name| STEPS.iter().position(|step| step.name == name);
+        for user in ["crates", "dashboards", "k8s"] {
+            assert!(place("build") < place(user), "{user}");
+        }
+        assert_eq!(place("packages"), Some(0));
+    }
+}

@@ -1,0 +1,102 @@
+//! A leak on this machine to look at: the release service with its watchdog beside it, no limit that really kills.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::sh::Background;
+use crate::{http, release, root};
+
+const START: Duration = Duration::from_secs(20);
+const LIMIT: &str = "256MiB";
+/// The limit is near after half a minute, well within the deadlines of those who wait for it.
+const LEAK_BYTES_PER_SECOND: u64 = 6 * 1024 * 1024;
+
+/// The service and its watchdog; both end when this is dropped.
+pub(super) struct Lab {
+    /// Where the watchdog serves /metrics.
+    pub(super) watchdog: SocketAddr,
+    admin: SocketAddr,
+    _processes: [Background; 2],
+    /// Last, so that it is removed after those that write into it.
+    _folder: Folder,
+}
+
+impl Lab {
+    /// Starts both and waits until they are ready.
+    pub(super) fn start() -> Result<Self> {
+        let folder = Folder::new("lab")?;
+        let (public, admin, watchdog) = (free_port()?, free_port()?, free_port()?);
+        let mut service = Background::start(
+            Command::new(program("recommendations")?)
+                .args(["--listen", &public.to_string(), "--admin-listen", &admin.to_string()])
+                .env("SHOP_FAULTS", "on"),
+            &folder.path().join("recommendations.log"),
+        )?;
+        service.wait_until("ready", START, || is_ready(admin))?;
+        let mut oomen = Background::start(
+            Command::new(program("oomen")?)
+                .args(["watch", "--pid", &service.pid().to_string()])
+                .args(["--probe", &format!("http://{admin}"), "--limit", LIMIT])
+                .args(["--listen", &watchdog.to_string(), "--warm-up", "2s", "--data-dir"])
+                .arg(folder.path().join("dumps")),
+            &folder.path().join("oomen.log"),
+        )?;
+        oomen.wait_until("ready", START, || is_ready(watchdog))?;
+        Ok(Self { watchdog, admin, _processes: [oomen, service], _folder: folder })
+    }
+
+    /// Makes the service leak.
+    pub(super) fn leak(&self) -> Result<()> {
+        let rate = json!({ "bytes_per_second": LEAK_BYTES_PER_SECOND });
+        let (status, body) = http::put_json(self.admin, "/debug/faults/unbounded-cache", &rate)?;
+        let body = String::from_utf8_lossy(&body);
+        ensure!((200..300).contains(&status), "the fault was refused with {status}: {body}");
+        Ok(())
+    }
+}
+
+/// A folder under target/ that is removed when this is dropped.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes it, empty.
+    pub(super) fn new(name: &str) -> Result<Self> {
+        let path = root().join(format!("target/xtask/{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What remains lies under target/ and harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A shipped program that was built before.
+pub(super) fn program(name: &str) -> Result<PathBuf> {
+    let path = release::directory().join(name);
+    ensure!(path.is_file(), "{} is not built; `cargo xtask test build` does that", path.display());
+    Ok(path)
+}
+
+/// A port of the loopback interface that was free a moment ago.
+pub(super) fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn is_ready(addr: SocketAddr) -> bool {
+    matches!(http::get(addr, "/health/ready"), Ok((200, _)))
+}

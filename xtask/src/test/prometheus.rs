@@ -1,0 +1,127 @@
+//! A real Prometheus that scrapes one address every second and evaluates the shipped rules.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::alerts::RULES;
+use super::lab::{Folder, free_port};
+use crate::sh::Background;
+use crate::{http, root};
+
+const START: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(250);
+
+/// The server; it ends when this is dropped.
+pub(super) struct Prometheus {
+    addr: SocketAddr,
+    _server: Background,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    /// Starts it on a free port and waits until it has scraped `target` once.
+    pub(super) fn start(target: SocketAddr) -> Result<Self> {
+        let folder = Folder::new("prometheus")?;
+        let config = folder.path().join("prometheus.yml");
+        fs::write(&config, configuration(target, &root().join(RULES).to_string_lossy()))?;
+        let addr = free_port()?;
+        let mut server = Background::start(
+            Command::new("prometheus")
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+                .arg(format!("--web.listen-address={addr}"))
+                .arg("--log.level=warn"),
+            &folder.path().join("prometheus.log"),
+        )?;
+        server
+            .wait_until("ready", START, || matches!(http::get(addr, "/-/ready"), Ok((200, _))))?;
+        server.wait_until("up to date with its target", START, || scraped(addr))?;
+        Ok(Self { addr, _server: server, _folder: folder })
+    }
+
+    /// How many rules it evaluates; an error while one of them fails or was not evaluated yet.
+    pub(super) fn healthy_rules(&self) -> Result<usize> {
+        let data = api(self.addr, "/api/v1/rules")?;
+        let groups = data["groups"].as_array().context("no groups in the answer")?;
+        let rules: Vec<_> =
+            groups.iter().filter_map(|group| group["rules"].as_array()).flatten().collect();
+        for rule in &rules {
+            ensure!(
+                rule["health"] == "ok",
+                "{}: {} {}",
+                rule["name"],
+                rule["health"],
+                rule["lastError"]
+            );
+        }
+        Ok(rules.len())
+    }
+
+    /// How many series an instant query returns now.
+    pub(super) fn series(&self, query: &str) -> Result<usize> {
+        series(self.addr, query)
+    }
+
+    /// Waits until `done` holds; its last error or `false` when the time is over.
+    pub(super) fn wait(
+        &self,
+        deadline: Duration,
+        done: impl Fn(&Self) -> Result<bool>,
+    ) -> Result<bool> {
+        let until = Instant::now() + deadline;
+        loop {
+            match done(self) {
+                Ok(true) => return Ok(true),
+                last if Instant::now() >= until => return last,
+                _ => thread::sleep(POLL),
+            }
+        }
+    }
+}
+
+fn configuration(target: SocketAddr, rules: &str) -> String {
+    format!(
+        "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: ['{rules}']\n\
+         scrape_configs:\n- job_name: oomen\n  static_configs:\n  - targets: ['{target}']\n"
+    )
+}
+
+fn scraped(addr: SocketAddr) -> bool {
+    series(addr, "up == 1").is_ok_and(|found| found == 1)
+}
+
+fn series(addr: SocketAddr, query: &str) -> Result<usize> {
+    let data = api(addr, &format!("/api/v1/query?query={}", http::encode(query)))?;
+    match data["resultType"].as_str() {
+        Some("vector") => Ok(data["result"].as_array().map_or(0, Vec::len)),
+        Some("scalar") => Ok(1),
+        other => bail!("{query}: a result of type {other:?}"),
+    }
+}
+
+fn api(addr: SocketAddr, path: &str) -> Result<Value> {
+    let (status, body) = http::get(addr, path)?;
+    let mut answer: Value = serde_json::from_slice(&body)
+        .with_context(|| format!("{status}: {}", String::from_utf8_lossy(&body)))?;
+    ensure!(answer["status"] == "success", "{}: {}", answer["errorType"], answer["error"]);
+    Ok(answer["data"].take())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_names_the_target_and_the_rules() {
+        let target = SocketAddr::from(([127, 0, 0, 1], 9911));
+        let text = configuration(target, "/r.yaml");
+        assert!(text.contains("\n  - targets: ['127.0.0.1:9911']\n"), "{text}");
+        assert!(text.contains("rule_files: ['/r.yaml']\n"), "{text}");
+    }
+}
