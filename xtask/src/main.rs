@@ -1,5 +1,7 @@
 //! The repository's own commands: demo, test, bench and the rules (tidy).
 
+mod bench;
+mod demo;
 mod http;
 mod packages;
 mod release;
@@ -22,6 +24,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the watchdog catch a leak: a real service, a real limit, a real kill.
+    Demo(demo::DemoArgs),
+    /// Measure every figure the README claims.
+    Bench(bench::BenchArgs),
     /// Install what the tests need and run every test; the last line is `N passed, N failed`.
     Test(test::Options),
     /// Check the repository's own rules.
@@ -30,6 +36,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args).map(passed),
+        Command::Bench(args) => bench::run(&args).map(passed),
         Command::Test(options) => test::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     };
@@ -37,6 +45,11 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// A check that did not hold is a failure for whoever called.
+fn passed(ok: bool) -> ExitCode {
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The repository's root: where cargo's workspace is.

@@ -62,14 +62,18 @@ fn is_installed(name: &str) -> bool {
         .is_ok_and(|status| status == "install ok installed")
 }
 
-fn install(names: &[&str]) -> Result<()> {
+/// Fetches the lists of packages anew; a fresh machine may have none.
+pub(crate) fn update() -> Result<()> {
     if !sh::on_path("apt-get") {
         bail!("there is no apt-get here");
     }
-    let root = is_root()?;
-    sh::run(apt(root).arg("update"), DEADLINE)?;
+    sh::run(apt(is_root()?).arg("update"), DEADLINE)
+}
+
+fn install(names: &[&str]) -> Result<()> {
+    update()?;
     let install = ["install", "-y", "--no-install-recommends"];
-    sh::run(apt(root).args(install).args(names), DEADLINE)
+    sh::run(apt(is_root()?).args(install).args(names), DEADLINE)
 }
 
 fn apt(root: bool) -> Command {

@@ -107,6 +107,9 @@ impl Context {
         self.note(incident);
         if change.tell {
             self.pipeline.submit(change.incident);
+        } else if !incident.state.is_closed() {
+            // A report may follow within a second: its connection is opened while there is time.
+            self.pipeline.warm_up();
         }
     }
 

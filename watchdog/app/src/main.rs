@@ -8,6 +8,11 @@ use oomen::cli::{Cli, Command, WatchArgs};
 use oomen::config::{Config, Environment};
 use oomen::{confine, doctor, log, run, signals};
 
+/// Symbolizing takes tens of megabytes for a moment. jemalloc's background threads give them back within seconds; glibc
+/// keeps them.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Two workers: one for sampling, one for everything that may take its time.
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {

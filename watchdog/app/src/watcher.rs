@@ -52,6 +52,8 @@ pub struct Watcher {
     jobs: JoinSet<Done>,
     capturing: bool,
     asking: bool,
+    naming: bool,
+    to_name: Option<Arc<Profile>>,
     fresh_allocator: Option<Allocator>,
     asked: Option<Moment>,
     noted: Moment,
@@ -117,6 +119,8 @@ impl Watcher {
             jobs: JoinSet::new(),
             capturing: false,
             asking: false,
+            naming: false,
+            to_name: None,
             fresh_allocator: None,
             asked: None,
             noted: Moment::default(),
@@ -261,7 +265,7 @@ impl Watcher {
             Ok(Done::Named(result)) => self.named(*result),
             Err(error) => {
                 tracing::error!(target_name = %self.name, %error, "a job failed");
-                (self.capturing, self.asking) = (false, false);
+                (self.capturing, self.asking, self.naming) = (false, false, false);
             }
         }
     }
@@ -299,10 +303,25 @@ impl Watcher {
         self.jobs.spawn(jobs::store(Arc::clone(&self.context.store), meta, raw, captured.request));
         match (&self.first, &self.symbolizer) {
             (None, _) => self.first = Some(profile),
-            (Some(first), Some(symbolizer)) if self.tracker.open().is_some() => {
-                self.jobs.spawn(jobs::name(Arc::clone(first), profile, Arc::clone(symbolizer)));
+            (Some(_), Some(_)) if self.tracker.open().is_some() => {
+                self.to_name = Some(profile);
+                self.name_next();
             }
             _ => {}
+        }
+    }
+
+    /// Names one profile's growth at a time, as reading debug information takes megabytes; of those that wait only the
+    /// newest counts.
+    fn name_next(&mut self) {
+        if self.naming {
+            return;
+        }
+        if let (Some(first), Some(symbolizer)) = (&self.first, &self.symbolizer)
+            && let Some(profile) = self.to_name.take()
+        {
+            self.naming = true;
+            self.jobs.spawn(jobs::name(Arc::clone(first), profile, Arc::clone(symbolizer)));
         }
     }
 
@@ -335,6 +354,8 @@ impl Watcher {
     }
 
     fn named(&mut self, result: jobs::Naming) {
+        self.naming = false;
+        self.name_next();
         let (_, wall) = self.context.now();
         let change = match result {
             Ok(culprit) => {

@@ -19,6 +19,9 @@ pub const MIN_SAMPLES: u64 = 16;
 /// Stacks whose growth is symbolized; the rest of a long tail cannot change who is first.
 pub const MAX_NAMED_STACKS: usize = 10;
 
+/// Frames kept of the culprit's stack: who called it is answered by the first few; async runtimes stack up dozens.
+pub const MAX_FRAMES: usize = 24;
+
 /// How much one stack grew between two profiles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Growth {
@@ -61,7 +64,7 @@ pub struct Culprit {
     pub samples: u64,
     /// Seconds between the two profiles.
     pub over_seconds: f64,
-    /// The stack of it that grew most, innermost first, allocator frames left out.
+    /// The stack of it that grew most, from the accused frame outwards, at most [`MAX_FRAMES`] frames.
     pub stack: Vec<Frame>,
 }
 
@@ -105,16 +108,17 @@ pub fn name_culprit(
     }
     let mut suspects: Vec<Culprit> = Vec::new();
     for growth in grown.iter().take(MAX_NAMED_STACKS) {
-        let frames = trimmed(resolve(&growth.stack));
-        let Some(own) = frames.iter().find(|frame| is_own_code(frame)) else { continue };
+        let frames = resolve(&growth.stack);
+        let Some(own) = frames.iter().position(is_own_code) else { continue };
+        let frames = outwards(frames, own);
         // Several stacks that end in the same function are one suspect.
-        match suspects.iter_mut().find(|s| s.frame.function == own.function) {
+        match suspects.iter_mut().find(|s| s.frame.function == frames[0].function) {
             Some(suspect) => {
                 suspect.growth = suspect.growth + growth.bytes;
                 suspect.samples += growth.samples;
             }
             None => suspects.push(Culprit {
-                frame: own.clone(),
+                frame: frames[0].clone(),
                 growth: growth.bytes,
                 share: 0.0,
                 samples: growth.samples,
@@ -133,10 +137,12 @@ pub fn name_culprit(
     Ok(winner)
 }
 
-/// The stack without the allocator's own frames at its inner end.
-fn trimmed(frames: Vec<Frame>) -> Vec<Frame> {
-    let start = frames.iter().position(|frame| !is_allocator(&frame.function)).unwrap_or(0);
-    frames.into_iter().skip(start).collect()
+/// The stack from the accused frame outwards. What lies inside it is the allocator and the containers it was called
+/// through; naming them tells nobody anything.
+fn outwards(mut frames: Vec<Frame>, own: usize) -> Vec<Frame> {
+    frames.drain(..own);
+    frames.truncate(MAX_FRAMES);
+    frames
 }
 
 fn is_allocator(function: &str) -> bool {
@@ -294,7 +300,8 @@ mod tests {
         assert_eq!(culprit.frame.function, "shop::cache::remember");
         assert_eq!(culprit.growth, Bytes::from_mib(30));
         assert!((culprit.share - 30.0 / 32.0).abs() < 1e-9);
-        assert_eq!(culprit.stack[0].function, "<alloc::vec::Vec<T> as core::clone::Clone>::clone");
+        assert_eq!(culprit.stack[0].function, "shop::cache::remember");
+        assert_eq!(culprit.stack.len(), 2, "the allocator's frames are left out");
     }
 
     #[test]

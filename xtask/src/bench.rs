@@ -1,0 +1,57 @@
+//! `cargo xtask bench`: every figure the README claims, beside what it is compared to.
+
+mod footprint;
+mod quiet;
+mod race;
+pub(crate) mod table;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::demo::stage::Binaries;
+
+/// Which figures.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchArgs {
+    /// One benchmark; without a name all of them run.
+    #[command(subcommand)]
+    which: Option<Which>,
+    /// Print one JSON object as the last line of stdout.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Which {
+    /// Does the report precede the kill, by how much, and is the function the right one?
+    Race(race::RaceArgs),
+    /// The same load without a fault: is anybody told anything?
+    Quiet(quiet::QuietArgs),
+    /// CPU and memory of the watchdog, beside two Prometheus exporters scraped in the same run.
+    Footprint(footprint::FootprintArgs),
+}
+
+/// Runs them; true when every bound holds.
+pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
+    let binaries = Binaries::build()?;
+    let all = [
+        Which::Race(race::RaceArgs::default()),
+        Which::Quiet(quiet::QuietArgs::default()),
+        Which::Footprint(footprint::FootprintArgs::default()),
+    ];
+    let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
+    let (mut ok, mut results) = (true, serde_json::Map::new());
+    for which in &chosen {
+        let (name, (passed, result)) = match which {
+            Which::Race(args) => ("race", race::run(&binaries, args)?),
+            Which::Quiet(args) => ("quiet", quiet::run(&binaries, args)?),
+            Which::Footprint(args) => ("footprint", footprint::run(&binaries, args)?),
+        };
+        ok &= passed;
+        results.insert(name.into(), result);
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&results)?);
+    }
+    Ok(ok)
+}
