@@ -7,6 +7,7 @@ mod k8s;
 mod lab;
 mod prometheus;
 mod tally;
+mod v2;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -33,7 +34,7 @@ struct Step {
 }
 
 /// In this order: what is quick or stops everything else first; the shipped programs before what starts them.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "packages", run: |_| packages::ensure(&PACKAGES) },
     Step { name: "format", run: |_| crates::format() },
     Step { name: "lint", run: |_| crates::lint() },
@@ -44,9 +45,10 @@ const STEPS: [Step; 10] = [
     Step { name: "alerts", run: alerts::test },
     Step { name: "dashboards", run: dashboards::test },
     Step { name: "k8s", run: k8s::test },
+    Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 4] = [
+const PACKAGES: [Package; 6] = [
     packages::BUILD[0],
     Package {
         name: "prometheus",
@@ -63,6 +65,8 @@ const PACKAGES: [Package; 4] = [
         probe: &["python3", "-c", "import ensurepip, venv"],
         why: "validates what k8s/ renders to",
     },
+    v2::PACKAGES[0],
+    v2::PACKAGES[1],
 ];
 
 /// Runs the steps; the last line says what passed and failed.
@@ -90,7 +94,7 @@ mod tests {
     #[test]
     fn programs_are_built_before_the_steps_that_start_them() {
         let place = |name| STEPS.iter().position(|step| step.name == name);
-        for user in ["crates", "dashboards", "k8s"] {
+        for user in ["crates", "dashboards", "k8s", "v2"] {
             assert!(place("build") < place(user), "{user}");
         }
         assert_eq!(place("packages"), Some(0));
