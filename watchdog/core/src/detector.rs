@@ -183,8 +183,11 @@ impl Detector {
         }
         let (level, finding) = self.level(sample.at, used, sample.limit);
         let trend = finding.map(|finding| finding.trend);
-        let forecast =
-            trend.zip(sample.limit).and_then(|(trend, limit)| forecast(used, limit, &trend));
+        // Growth whose lower bound is not above zero is no growth to forecast from.
+        let forecast = trend
+            .filter(|trend| trend.low.0 > 0.0)
+            .zip(sample.limit)
+            .and_then(|(trend, limit)| forecast(used, limit, &trend));
         let verdict = self.verdict(sample, level, trend);
         let next_sample_in = self.cadence.next(used, sample.limit, &self.config);
         Assessment {

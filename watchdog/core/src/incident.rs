@@ -189,13 +189,15 @@ impl IncidentTracker {
         self.close(State::Recovered, "The growth stopped.".into(), wall)
     }
 
-    /// Names the function; returns the incident if one is open.
+    /// Names the function, or brings its figures up to date; returns the incident if the name is news.
     pub fn name_culprit(&mut self, culprit: Culprit, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
+        let known = incident.culprit.as_ref().map(|known| known.frame.function.as_str());
+        let news = known != Some(culprit.frame.function.as_str());
         incident.culprit = Some(culprit);
         incident.culprit_pending = None;
         incident.updated = wall;
-        Some(change(incident))
+        news.then(|| change(incident))
     }
 
     /// Says why no function is named; returns the incident if that is news.
@@ -378,8 +380,12 @@ mod tests {
             over_seconds: 2.0,
             stack: Vec::new(),
         };
-        let named = tracker.name_culprit(culprit, WallTime(3.0)).expect("news");
+        let named = tracker.name_culprit(culprit.clone(), WallTime(3.0)).expect("news");
         assert_eq!(named.incident.id, opened.incident.id);
         assert_eq!(named.incident.culprit_pending, None);
+        let more = Culprit { growth: Bytes(2), ..culprit };
+        assert_eq!(tracker.name_culprit(more, WallTime(4.0)), None, "the same name is no news");
+        let kept = tracker.open().and_then(|open| open.culprit.as_ref()).expect("a culprit");
+        assert_eq!(kept.growth, Bytes(2));
     }
 }
