@@ -100,7 +100,7 @@ pub struct WatchArgs {
     /// Name of the target in metrics and messages [default: the process's name].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Address of the service's probe: its admin port.
+    /// Address of the service's probe: its admin port. Of several processes the oldest is taken to be the one it serves.
     #[arg(long, value_name = "URL")]
     pub probe: Option<Url>,
     /// The limit whose crossing kills, as 256MiB or 1Gi [default: the cgroup's, else OOMEN_LIMIT_BYTES].

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use watchdog_collect::CollectError;
 use watchdog_collect::collector::{Collector, CollectorOptions};
 use watchdog_collect::discover::{self, Found};
@@ -38,7 +39,9 @@ pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: Ca
                 for found in
                     fresh.take(MAX_PROCESSES.saturating_sub(watched.len())).collect::<Vec<_>>()
                 {
-                    if let Some(watcher) = attach(&context, &target, &found) {
+                    // A probe speaks for one process: its answers must not be taken for another's.
+                    let probe = target.probe.as_ref().filter(|_| watched.is_empty());
+                    if let Some(watcher) = attach(&context, &target, probe, &found) {
                         let handle = watchers.spawn(watcher.run(stop.child_token()));
                         watched.insert(handle.id(), (found.pid, found.start_ticks));
                     }
@@ -95,7 +98,12 @@ fn by_pid(root: &Path, pid: u32) -> Result<Found, CollectError> {
     Ok(Found { pid, start_ticks: process.start_ticks(), name, cgroup: String::new() })
 }
 
-fn attach(context: &Arc<Context>, target: &TargetConfig, found: &Found) -> Option<Watcher> {
+fn attach(
+    context: &Arc<Context>,
+    target: &TargetConfig,
+    probe: Option<&Url>,
+    found: &Found,
+) -> Option<Watcher> {
     let options = CollectorOptions {
         proc_root: context.proc_root.clone(),
         pid: found.pid,
@@ -111,7 +119,7 @@ fn attach(context: &Arc<Context>, target: &TargetConfig, found: &Found) -> Optio
             return None;
         }
     };
-    let probe = target.probe.as_ref().and_then(|url| {
+    let probe = probe.and_then(|url| {
         Probe::new(url)
             .inspect_err(|error| tracing::error!(%error, "the probe cannot be asked"))
             .ok()

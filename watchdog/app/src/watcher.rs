@@ -3,6 +3,7 @@
 //! Sampling never waits: asking the allocator, taking a heap profile, naming a function and storing a dump are jobs
 //! beside it, and their results come in between two samples.
 
+mod captures;
 mod jobs;
 
 use std::sync::Arc;
@@ -20,13 +21,11 @@ use watchdog_core::incident::{Ending, IncidentTracker, TargetIdentity};
 use watchdog_core::profile::Profile;
 use watchdog_core::sample::{Allocator, Sample};
 use watchdog_core::units::{Bytes, Moment};
-use watchdog_core::verdict::Kind;
 use watchdog_heap::capture::HeapClient;
 use watchdog_heap::symbolize::Symbolizer;
-use watchdog_web::dumps::CaptureError;
 
 use crate::context::{CaptureRequest, Context, Slot, lock};
-use crate::policy::{CapturePolicy, Decision, Reason};
+use crate::policy::CapturePolicy;
 use jobs::Done;
 
 /// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
@@ -189,8 +188,9 @@ impl Watcher {
         let mut status = lock(&self.slot.status);
         status.up = true;
         status.reads.proc.ok += 1;
-        let cgroup = &mut status.reads.cgroup;
-        *(if cgroup_failed { &mut cgroup.error } else { &mut cgroup.ok }) += 1;
+        // A target whose cgroup cannot be found at all has no such reads.
+        status.reads.cgroup.ok += u64::from(sample.cgroup.is_some());
+        status.reads.cgroup.error += u64::from(cgroup_failed);
         status.limit_source =
             self.collector.limit_source().map(|source| source.as_str().to_owned());
         status.sample_interval = seen.next_sample_in;
@@ -220,40 +220,6 @@ impl Watcher {
         }
         (self.asking, self.asked) = (true, Some(at));
         self.jobs.spawn(jobs::allocator(Arc::clone(client)));
-    }
-
-    fn capture_if_due(&mut self, sample: &Sample, seen: &Assessment) {
-        if self.heap.is_none() || self.capturing || !self.profiling {
-            return;
-        }
-        let named = self.tracker.open().is_some_and(|open| open.culprit.is_some());
-        match self.policy.decide(sample, seen, self.context.detector.warm_up, named) {
-            Decision::Wait => {}
-            Decision::Take(reason) => self.capture(reason, None),
-            Decision::Skip => {
-                tracing::warn!(target_name = %self.name, used = %seen.used, "no heap profile: too little headroom for the process to bear one");
-                lock(&self.slot.status).captures.skipped += 1;
-            }
-        }
-    }
-
-    fn capture(&mut self, reason: Reason, request: Option<CaptureRequest>) {
-        let Some(heap) = self.heap.clone() else { return };
-        self.capturing = true;
-        let (_, wall) = self.context.now();
-        self.jobs.spawn(jobs::capture(heap, wall, reason, request));
-    }
-
-    fn requested(&mut self, request: CaptureRequest) {
-        let refusal = match (&self.heap, self.capturing) {
-            (None, _) => CaptureError::Unavailable(
-                "this target has no probe; name its admin address with --probe".into(),
-            ),
-            (_, true) => CaptureError::Busy,
-            (Some(_), false) => return self.capture(Reason::Requested, Some(request)),
-        };
-        // Whoever asked may have gone away.
-        request.send(Err(refusal)).ok();
     }
 
     /// A job is done; a panic in one is logged and loses only that job.
@@ -289,86 +255,6 @@ impl Watcher {
         }
     }
 
-    fn captured(&mut self, captured: jobs::Captured) {
-        self.capturing = false;
-        let (raw, profile) = match captured.result {
-            Ok(pair) => pair,
-            Err(error) => return self.capture_failed(error, captured.request),
-        };
-        let used = self.last.as_ref().map_or(Bytes(0), |(_, seen)| seen.used);
-        self.policy.took(used);
-        let profile = Arc::new(profile);
-        tracing::info!(target_name = %self.name, reason = captured.reason.as_str(), bytes = raw.len(), inuse = %profile.inuse_space(), "heap profile taken");
-        let meta = self.dump_meta(captured.reason, &profile);
-        self.jobs.spawn(jobs::store(Arc::clone(&self.context.store), meta, raw, captured.request));
-        match (&self.first, &self.symbolizer) {
-            (None, _) => self.first = Some(profile),
-            (Some(_), Some(_)) if self.tracker.open().is_some() => {
-                self.to_name = Some(profile);
-                self.name_next();
-            }
-            _ => {}
-        }
-    }
-
-    /// Names one profile's growth at a time, as reading debug information takes megabytes; of those that wait only the
-    /// newest counts.
-    fn name_next(&mut self) {
-        if self.naming {
-            return;
-        }
-        if let (Some(first), Some(symbolizer)) = (&self.first, &self.symbolizer)
-            && let Some(profile) = self.to_name.take()
-        {
-            self.naming = true;
-            self.jobs.spawn(jobs::name(Arc::clone(first), profile, Arc::clone(symbolizer)));
-        }
-    }
-
-    fn capture_failed(&mut self, error: String, request: Option<CaptureRequest>) {
-        tracing::warn!(target_name = %self.name, error, "no heap profile");
-        lock(&self.slot.status).captures.failed += 1;
-        let (_, wall) = self.context.now();
-        if let Some(change) =
-            self.tracker.culprit_pending(format!("no heap profile: {error}"), wall)
-        {
-            self.context.changed(change);
-        }
-        if let Some(request) = request {
-            request.send(Err(CaptureError::Failed(error))).ok();
-        }
-    }
-
-    fn stored(&mut self, id: Result<String, String>) {
-        let mut status = lock(&self.slot.status);
-        match id {
-            Ok(id) => {
-                status.captures.ok += 1;
-                self.tracker.add_dump(id);
-            }
-            Err(error) => {
-                status.captures.failed += 1;
-                tracing::warn!(target_name = %self.name, error, "the heap dump could not be stored");
-            }
-        }
-    }
-
-    fn named(&mut self, result: jobs::Naming) {
-        self.naming = false;
-        self.name_next();
-        let (_, wall) = self.context.now();
-        let change = match result {
-            Ok(culprit) => {
-                tracing::info!(target_name = %self.name, function = %culprit.frame.function, growth = %culprit.growth, "function named");
-                self.tracker.name_culprit(culprit, wall)
-            }
-            Err(reason) => self.tracker.culprit_pending(reason.to_string(), wall),
-        };
-        if let Some(change) = change {
-            self.context.changed(change);
-        }
-    }
-
     /// The process is gone: jobs under way may still name the function, then the incident is closed.
     async fn ended(&mut self) {
         let ending = self.collector.ending();
@@ -385,20 +271,6 @@ impl Watcher {
         tracing::info!(target_name = %self.name, pid = self.collector.pid(), ?ending, "the process ended");
         if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
             self.changed(change);
-        }
-    }
-
-    fn dump_meta(&self, reason: Reason, profile: &Profile) -> watchdog_heap::store::NewDump {
-        let last = self.last.as_ref();
-        watchdog_heap::store::NewDump {
-            target: self.name.clone(),
-            pid: self.collector.pid(),
-            taken: profile.taken,
-            inuse_space: profile.inuse_space(),
-            used: last.map(|(_, seen)| seen.used),
-            limit: last.and_then(|(_, seen)| seen.limit),
-            verdict: last.map_or(Kind::Undecided, |(_, seen)| seen.verdict.kind),
-            reason: reason.as_str().to_owned(),
         }
     }
 }

@@ -76,10 +76,29 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// What counts against the limit: the cgroup's unreclaimable pages where they can be read, as other
-    /// processes of the same cgroup count too, else the process's own.
+    /// What counts against the limit: the cgroup's unreclaimable pages where they can be read, as other processes of
+    /// the same cgroup count too, else the process's own. The process's shared memory is left out beside a cgroup,
+    /// because it may be charged to another one: whoever touches a shared page first pays for it.
     pub fn used(&self) -> Bytes {
-        let own = self.memory.unreclaimable();
-        self.cgroup.map_or(own, |cgroup| cgroup.unreclaimable.max(own))
+        match self.cgroup {
+            Some(cgroup) => cgroup.unreclaimable.max(self.memory.anon + self.memory.swap),
+            None => self.memory.unreclaimable(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_memory_charged_to_another_cgroup_does_not_count() {
+        let memory =
+            Memory { anon: Bytes(10), shmem: Bytes(100), swap: Bytes(1), ..Memory::default() };
+        let alone = Sample { memory, ..Sample::default() };
+        assert_eq!(alone.used(), Bytes(111));
+        let cgroup = Cgroup { unreclaimable: Bytes(15), ..Cgroup::default() };
+        let confined = Sample { cgroup: Some(cgroup), ..alone };
+        assert_eq!(confined.used(), Bytes(15));
     }
 }
