@@ -137,6 +137,8 @@ pub struct Detector {
     findings: Vec<Option<Finding>>,
     history: History,
     cadence: cadence::Cadence,
+    /// The highest value of the warm-up: no window sees it, but what stays below it is no new high.
+    warm_up_peak: Bytes,
     above_net_since: Option<Moment>,
     held: Option<(Level, Moment)>,
     said: Option<(Moment, Level, Verdict)>,
@@ -162,6 +164,7 @@ impl Detector {
             envelopes,
             history: History::default(),
             cadence: cadence::Cadence::default(),
+            warm_up_peak: Bytes(0),
             above_net_since: None,
             held: None,
             said: None,
@@ -180,6 +183,8 @@ impl Detector {
         self.cadence.observe(sample.at, used);
         if sample.age >= self.config.warm_up {
             self.update_windows(sample.at, used, sample.limit);
+        } else {
+            self.warm_up_peak = self.warm_up_peak.max(used);
         }
         let (level, finding) = self.level(sample.at, used, sample.limit);
         let trend = finding.map(|finding| finding.trend);
@@ -205,8 +210,11 @@ impl Detector {
     fn update_windows(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) {
         for (envelope, finding) in self.envelopes.iter_mut().zip(&mut self.findings) {
             if envelope.push(at.0, used.as_f64()) {
-                *finding =
-                    envelope.points().and_then(|points| find(&points, envelope, at, used, limit));
+                let record = envelope.record_before().max(self.warm_up_peak.as_f64());
+                let past = envelope.has_past(at.0).then_some(record);
+                *finding = envelope
+                    .points()
+                    .and_then(|points| find(&points, envelope.window(), past, used, limit));
             }
         }
     }
@@ -273,11 +281,12 @@ impl Detector {
     }
 }
 
-/// What one full window says: its trend, and whether that trend is suspicious or has the shape of a leak.
+/// What one full window says: its trend, and whether that trend is suspicious or has the shape of a leak. `record` is
+/// the highest value from before the window, where there is enough of a past to know one.
 fn find(
     points: &[Point],
-    envelope: &Envelope,
-    at: Moment,
+    window: f64,
+    record: Option<f64>,
     used: Bytes,
     limit: Option<Bytes>,
 ) -> Option<Finding> {
@@ -286,17 +295,13 @@ fn find(
     // Without a limit the share is taken of what is used: a tenth more within the window is material.
     let material = limit.map_or(used.as_f64() * 0.1, |limit| limit.as_f64() * MATERIAL);
     let rising = trend.low.0 > 0.0 && trend.tau >= MIN_TAU && growth >= material;
-    let new_record = points.last().is_some_and(|last| last.bytes > envelope.record_before());
+    let new_record = points.last().zip(record).is_some_and(|(last, record)| last.bytes > record);
     let suspicious = rising
         && still_climbing(points, &trend)
         && limit.is_none_or(|limit| {
-            (limit - used).as_f64() <= trend.slope.0 * envelope.window() * SUSPECT_HORIZON
+            (limit - used).as_f64() <= trend.slope.0 * window * SUSPECT_HORIZON
         });
-    Some(Finding {
-        trend,
-        suspicious,
-        leak_shape: suspicious && new_record && envelope.has_past(at.0),
-    })
+    Some(Finding { trend, suspicious, leak_shape: suspicious && new_record })
 }
 
 fn still_climbing(points: &[Point], trend: &Trend) -> bool {

@@ -90,7 +90,9 @@ fn innocents_are_never_told() {
         ("a step", Box::new(move |t| if t < 100.0 { 60.0 } else { 140.0 } + noise(t))),
         (
             "a daily wave",
-            Box::new(move |t| 120.0 - 60.0 * (t / 86_400.0 * 6.2832).cos() + noise(t)),
+            Box::new(move |t| {
+                120.0 - 60.0 * (t / 86_400.0 * std::f64::consts::TAU).cos() + noise(t)
+            }),
         ),
     ];
     for (name, series) in innocents {
