@@ -57,6 +57,10 @@ pub struct TargetConfig {
 pub enum Which {
     /// One process, then the next of its name.
     Pid(u32),
+    /// One process and no other.
+    Only(u32),
+    /// The next process of this name that starts after these clock ticks since boot.
+    Next(String, u64),
     /// Every process of this name.
     Process(String),
     /// The main process of every other container of the pod.

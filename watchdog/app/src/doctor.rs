@@ -62,24 +62,21 @@ fn print(finding: &Finding) {
 }
 
 async fn check_target(target: &TargetConfig, findings: &mut Vec<Finding>) {
-    let root = Path::new("/proc");
-    let found = match search(root, &mut target.clone()) {
-        Ok(found) => found,
+    match search(Path::new("/proc"), &mut target.clone()) {
+        Ok(found) if found.is_empty() => findings.push(Lacking {
+            what: format!("no process matches {:?} now", target.which),
+            mend: "nothing, if it starts later; else check the name with `ps -e`".into(),
+        }),
+        Ok(found) => {
+            for process in &found {
+                findings.push(Good(format!("found {} (pid {})", process.name, process.pid)));
+                check_process(target, process.pid, findings);
+            }
+        }
         Err(error) => {
             let mend = "is it running, and in this pid namespace?".into();
             findings.push(Broken { what: format!("no process to watch: {error}"), mend });
-            return;
         }
-    };
-    if found.is_empty() {
-        findings.push(Lacking {
-            what: format!("no process matches {:?} now", target.which),
-            mend: "nothing, if it starts later; else check the name with `ps -e`".into(),
-        });
-    }
-    for process in &found {
-        findings.push(Good(format!("found {} (pid {})", process.name, process.pid)));
-        check_process(target, process.pid, findings);
     }
     check_probe(target, findings).await;
 }

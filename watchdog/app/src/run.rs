@@ -8,12 +8,14 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tokio::process::{Child, Command};
+use watchdog_collect::confine::Confined;
 use watchdog_core::gate::{Judgement, RunVerdict, judge};
 use watchdog_core::incident::{Incident, State};
+use watchdog_core::units::Bytes;
 
 use crate::app::App;
 use crate::cli::{RunArgs, WatchArgs};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Which};
 use crate::context::lock;
 use crate::signals;
 
@@ -23,6 +25,11 @@ const LEAKS: u8 = 3;
 const UNDECIDED: u8 = 4;
 /// Time for the command to end by itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often, and how long at most, it is looked whether the command has entered its cgroup: it takes milliseconds.
+const ENTERING: Duration = Duration::from_millis(2);
+const ENTERED: Duration = Duration::from_secs(5);
+/// Time for what the command left running to end, before its cgroup is left behind.
+const LEFT_OVER: Duration = Duration::from_secs(2);
 /// How often the incidents are looked at for `--gate`.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -46,6 +53,9 @@ enum End {
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut child = start(&args)?;
     let pid = child.id().context("the command ended at once")?;
+    if args.limit.is_some() {
+        entered(&mut child, pid).await?;
+    }
     let scratch = tempfile::tempdir().context("no temporary directory")?;
     let data_dir = args.report.clone().unwrap_or_else(|| scratch.path().to_owned());
     let watch = WatchArgs {
@@ -57,7 +67,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         data_dir: Some(data_dir),
         ..WatchArgs::default()
     };
-    let config = Config::load(&watch, Environment::default())?;
+    let mut config = Config::load(&watch, Environment::default())?;
+    for target in &mut config.targets {
+        target.which = Which::Only(pid);
+    }
     let warm_up = config.detector.warm_up;
     let app = App::start(config).await?;
     tracing::info!(page = %format!("http://{}/", app.address), "watching the command");
@@ -70,7 +83,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(dir) = &args.report {
         write_report(dir, &verdict, &incidents)?;
     }
-    remove_cgroup(&args, pid);
+    if let Some(limit) = args.limit {
+        remove_cgroup(limit).await;
+    }
     println!("{}: {}", judgement_word(verdict.judgement), verdict.sentence);
     Ok(status(verdict.judgement, &end))
 }
@@ -95,16 +110,39 @@ fn start(args: &RunArgs) -> anyhow::Result<Child> {
         .with_context(|| format!("cannot start {program}"))
 }
 
+/// Waits until the process that enters the cgroup has become the command: before, it would be taken for this
+/// program, in this program's cgroup. Its command line tells by the cgroup's name; in between it is empty.
+async fn entered(child: &mut Child, pid: u32) -> anyhow::Result<()> {
+    let path = format!("/proc/{pid}/cmdline");
+    let confine = format!("\0--name\0{}\0", cgroup_name());
+    let is_command = || {
+        let line = std::fs::read(&path).unwrap_or_default();
+        !line.is_empty() && !line.windows(confine.len()).any(|part| part == confine.as_bytes())
+    };
+    let end = tokio::time::Instant::now() + ENTERED;
+    while child.try_wait()?.is_none() && !is_command() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(ENTERING).await;
+    }
+    Ok(())
+}
+
 fn cgroup_name() -> String {
     format!("run-{}", std::process::id())
 }
 
-fn remove_cgroup(args: &RunArgs, pid: u32) {
-    if let Some(limit) = args.limit {
-        let removed = watchdog_collect::confine::Confined::create(&cgroup_name(), limit)
-            .and_then(|mut confined| confined.remove());
-        if let Err(error) = removed {
-            tracing::warn!(pid, %error, "the command's cgroup could not be removed");
+/// Removes the command's cgroup. What the command left running may need a moment to end; what stays is not ours to kill.
+async fn remove_cgroup(limit: Bytes) {
+    let end = tokio::time::Instant::now() + LEFT_OVER;
+    loop {
+        let removed =
+            Confined::create(&cgroup_name(), limit).and_then(|mut confined| confined.remove());
+        match removed {
+            Ok(()) => return,
+            Err(_) if tokio::time::Instant::now() < end => tokio::time::sleep(LOOK).await,
+            Err(error) => {
+                tracing::warn!(%error, "the command's cgroup could not be removed");
+                return;
+            }
         }
     }
 }

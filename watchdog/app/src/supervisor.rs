@@ -30,8 +30,16 @@ pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: Ca
     let mut watchers: JoinSet<()> = JoinSet::new();
     let mut watched: HashMap<Id, (u32, u64)> = HashMap::new();
     let mut complained = false;
+    let single = !matches!(target.which, Which::Process(_) | Which::Pod);
+    let only = matches!(target.which, Which::Only(_));
     loop {
-        match search(&context.proc_root, &mut target) {
+        // Who is to follow a single process is only asked when it has ended.
+        let found = if single && !watched.is_empty() {
+            Ok(Vec::new())
+        } else {
+            search(&context.proc_root, &mut target)
+        };
+        match found {
             Ok(found) => {
                 let fresh = found
                     .into_iter()
@@ -67,22 +75,38 @@ pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: Ca
                     }
                 };
                 watched.remove(&id);
+                if only {
+                    break;
+                }
             }
         }
     }
     while watchers.join_next().await.is_some() {}
 }
 
-/// The processes the target means now. A pid that is gone becomes the name its process had.
+/// The processes the target means now. A pid that was found becomes the next process of its name.
 pub fn search(root: &Path, target: &mut TargetConfig) -> Result<Vec<Found>, CollectError> {
-    match &target.which {
+    match &mut target.which {
         Which::Process(name) => discover::by_name(root, name),
         Which::Pod => discover::top_of_containers(root, std::process::id()),
+        Which::Only(pid) => Ok(vec![by_pid(root, *pid)?]),
         Which::Pid(pid) => {
             let found = by_pid(root, *pid)?;
             tracing::info!(pid = found.pid, name = %found.name, "when this process ends, the next of its name is watched");
-            target.which = Which::Process(found.name.clone());
+            // Those that run beside it now are other services or replicas.
+            let beside = discover::by_name(root, &found.name)?;
+            let newest = beside.last().map_or(0, |last| last.start_ticks).max(found.start_ticks);
+            target.which = Which::Next(found.name.clone(), newest);
             Ok(vec![found])
+        }
+        Which::Next(name, after) => {
+            let mut found = discover::by_name(root, name)?;
+            found.retain(|found| found.start_ticks > *after);
+            found.truncate(1);
+            if let Some(next) = found.first() {
+                *after = next.start_ticks;
+            }
+            Ok(found)
         }
     }
 }

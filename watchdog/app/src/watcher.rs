@@ -31,6 +31,9 @@ use jobs::Done;
 /// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
 const ALLOCATOR_CALM: f64 = 5.0;
 const ALLOCATOR_DANGER: f64 = 0.5;
+/// Bytes of a heap profile at most: 12,000 stacks of 42 frames, where a heap of 2 GiB has 4,000 samples. The watchdog
+/// holds it whole while it reads it, and has a limit too.
+const MAX_PROFILE: usize = 8 << 20;
 /// The open incident on the page is brought up to date this often.
 const NOTE_SECONDS: f64 = 1.0;
 /// Jobs under way when the process ends may finish within this time, as a profile taken in time still names the function.
@@ -76,7 +79,7 @@ impl Probe {
     pub fn new(url: &Url) -> anyhow::Result<Self> {
         Ok(Self {
             allocator: AllocatorClient::new(url.clone())?,
-            heap: HeapClient::new(url.clone())?,
+            heap: HeapClient::new(url.clone())?.with_max_body(MAX_PROFILE),
         })
     }
 }

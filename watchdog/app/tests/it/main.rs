@@ -1,0 +1,26 @@
+//! The program `oomen` from outside: real processes, a kernel that really kills, and servers that misbehave.
+
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod hostile_probe;
+#[cfg(test)]
+mod hostile_slack;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod two_apps;
+#[cfg(test)]
+mod unprivileged;
+#[cfg(test)]
+mod watchdog_dies;
