@@ -66,7 +66,7 @@ impl Collector {
         Ok(collector)
     }
 
-    /// One row of the series. The allocator's part is left out: it is asked for over the network.
+    /// One row of the series. The cgroup is in it where it sets a limit. The allocator's part is left out: it is asked for over the network.
     pub fn sample(&mut self, at: Moment, wall: WallTime) -> Result<Sample, CollectError> {
         self.kills.settle(at);
         let memory = self.process.read()?;
@@ -75,6 +75,8 @@ impl Collector {
         if let Some(cgroup) = cgroup {
             self.kills.observe(cgroup.oom_kills, at);
         }
+        // A cgroup without a limit does not kill, so what its other processes hold counts for nothing.
+        let cgroup = cgroup.filter(|_| self.cgroup_limit.is_some());
         let limit = self.limit().map(|limit| limit.bytes);
         let sample = Sample { at, wall, memory, limit, cgroup, allocator: None, age };
         self.last = LastSeen { used: Some(sample.used()), limit };

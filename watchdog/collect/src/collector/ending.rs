@@ -7,8 +7,7 @@ use watchdog_core::units::{Bytes, Moment};
 /// takes that long. Shorter, and a sample in between would put the kill down to a neighbour; longer, and
 /// a neighbour's kill would be put down to a process that ends for its own reasons soon after.
 const DYING: f64 = 5.0;
-/// Who dies this close to the limit was probably killed for it: user-space killers (systemd-oomd) act
-/// there, and the kernel does not count them.
+/// Who dies this close to the limit was probably killed for it, where no counter can be read that would know.
 const NEAR_LIMIT: f64 = 0.97;
 
 /// Kills in the cgroup, told apart by whether the process outlived them.
@@ -98,7 +97,9 @@ pub(super) fn judge(counted: Option<&Counted>, kills: KillCounter, last: LastSee
             }
         }
     };
-    if last.is_near_limit() {
+    // A counter that can be read and did not grow is proof of another ending, however close the limit was.
+    let knows = counted.is_some_and(|counted| counted.now.is_some());
+    if last.is_near_limit() && !knows {
         Ending::OomKilled(format!("probably killed for its memory: {last_words}, though {counter}"))
     } else {
         Ending::Other(format!("{counter}; {last_words}"))
@@ -141,12 +142,18 @@ mod tests {
 
     #[test]
     fn a_death_close_to_the_limit_without_a_counter_is_probably_a_kill() {
-        for source in [Some(counted(None)), Some(counted(Some(0))), None] {
+        for source in [Some(counted(None)), None] {
             let Ending::OomKilled(words) = judge(source.as_ref(), counter(0), last(249)) else {
                 panic!("{source:?} is taken for another ending");
             };
             assert!(words.starts_with("probably") && words.contains("249.0 MiB"), "{words}");
         }
+    }
+
+    #[test]
+    fn a_counter_that_stayed_is_believed_also_close_to_the_limit() {
+        let ending = judge(Some(&counted(Some(0))), counter(0), last(255));
+        assert!(matches!(ending, Ending::Other(words) if words.contains("stayed at 0")));
     }
 
     #[test]

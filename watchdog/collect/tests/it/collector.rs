@@ -49,6 +49,17 @@ fn a_sample_joins_process_cgroup_and_limit() {
 }
 
 #[test]
+fn neighbours_in_a_cgroup_without_a_limit_do_not_count() {
+    let tree = shop();
+    tree.v2("sys/app", "900000000", "max", 0);
+    let options = CollectorOptions { limit_override: Some(Bytes::from_mib(2)), ..options(&tree) };
+    let mut collector = Collector::attach(options).expect("attached");
+    let sample = sample(&mut collector, 1.0);
+    assert_eq!(sample.cgroup, None);
+    assert_eq!(sample.used(), sample.memory.unreclaimable());
+}
+
+#[test]
 fn the_limit_given_by_the_user_overrides_the_cgroup() {
     let tree = shop();
     let options = CollectorOptions { limit_override: Some(Bytes(5)), ..options(&tree) };
@@ -100,7 +111,7 @@ fn a_process_that_goes_without_a_kill_ended_otherwise() {
     tree.remove("proc/7");
     let error = collector.sample(Moment(2.0), WallTime(2.0)).expect_err("gone");
     assert!(error.is_vanished());
-    let words = "memory.events oom_kill stayed at 0 in /app; last seen 1.8 MiB of 4.0 MiB";
+    let words = "memory.events oom_kill stayed at 0 in /app; last seen 1.2 MiB of 4.0 MiB";
     assert_eq!(collector.ending(), Ending::Other(words.into()));
 }
 
@@ -117,10 +128,13 @@ fn a_kill_of_a_neighbour_that_the_process_outlived_is_not_its_own() {
 }
 
 #[test]
-fn a_death_close_to_the_limit_is_probably_a_kill() {
+fn a_death_close_to_the_limit_is_probably_a_kill_where_nothing_counts() {
     let tree = shop();
+    tree.remove("sys/app");
     tree.status(7, 3400, 0);
-    let mut collector = Collector::attach(options(&tree)).expect("attached");
+    let downward_limit = Some(Bytes::from_mib(4));
+    let options = CollectorOptions { downward_limit, ..options(&tree) };
+    let mut collector = Collector::attach(options).expect("attached");
     sample(&mut collector, 1.0);
     tree.remove("proc/7");
     let Ending::OomKilled(words) = collector.ending() else { panic!("taken for another ending") };

@@ -112,7 +112,7 @@ pub(super) const METRICS: &[Metric] = &[
         "oomen_target_cgroup_usage_bytes",
         "bytes",
         "What the memory controller counts, page cache included.",
-        "when the cgroup cannot be read",
+        "when the cgroup cannot be read or sets no limit",
         |target, family| {
             if let Some(cgroup) = sample(target).and_then(|sample| sample.cgroup) {
                 family.bytes(&[], cgroup.usage);
