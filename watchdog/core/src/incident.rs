@@ -6,7 +6,7 @@ use crate::culprit::Culprit;
 use crate::detector::{Assessment, Level};
 use crate::forecast::KillWindow;
 use crate::trend::Trend;
-use crate::units::{Bytes, WallTime};
+use crate::units::{Bytes, Moment, WallTime};
 use crate::verdict::Verdict;
 
 /// Who is watched. One process: a pid that was reused or a restart is another identity.
@@ -129,7 +129,7 @@ const RECOVERED_AFTER: f64 = 30.0;
 pub struct IncidentTracker {
     target: TargetIdentity,
     open: Option<Incident>,
-    calm_since: Option<WallTime>,
+    calm_since: Option<Moment>,
 }
 
 /// The incident as it is after a change that somebody may want to hear of.
@@ -176,12 +176,9 @@ impl IncidentTracker {
 
     fn calm(&mut self, assessment: &Assessment, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
-        let since = *self.calm_since.get_or_insert(wall);
-        // The wall clock may jump back; then the wait starts anew.
-        if wall < since {
-            self.calm_since = Some(wall);
-        }
-        if wall.0 - since.0 < RECOVERED_AFTER {
+        // On the clock that cannot jump: the wall's may.
+        let since = *self.calm_since.get_or_insert(assessment.at);
+        if assessment.at.since(since) < RECOVERED_AFTER {
             return None;
         }
         incident.update(assessment, wall);
@@ -329,10 +326,11 @@ mod tests {
     #[test]
     fn growth_that_stops_recovers_after_a_while_and_the_next_is_another_incident() {
         let mut tracker = tracker();
+        let calm = |at: f64| Assessment { at: Moment(at), ..self::at(Level::Calm) };
         tracker.observe(&at(Level::Leak), WallTime(1.0));
-        assert_eq!(tracker.observe(&at(Level::Calm), WallTime(2.0)), None);
-        assert_eq!(tracker.observe(&at(Level::Calm), WallTime(20.0)), None);
-        let change = tracker.observe(&at(Level::Calm), WallTime(33.0)).expect("recovered");
+        assert_eq!(tracker.observe(&calm(2.0), WallTime(2.0)), None);
+        assert_eq!(tracker.observe(&calm(20.0), WallTime(90_000.0)), None, "only the wall jumped");
+        let change = tracker.observe(&calm(33.0), WallTime(33.0)).expect("recovered");
         assert_eq!(change.incident.state, State::Recovered);
         assert!(change.tell && tracker.open().is_none());
         let next = tracker.observe(&at(Level::Suspect), WallTime(50.0)).expect("opened");
@@ -344,7 +342,8 @@ mod tests {
         let mut tracker = tracker();
         tracker.observe(&at(Level::Suspect), WallTime(1.0));
         tracker.observe(&at(Level::Calm), WallTime(2.0));
-        let change = tracker.observe(&at(Level::Calm), WallTime(60.0)).expect("recovered");
+        let later = Assessment { at: Moment(60.0), ..at(Level::Calm) };
+        let change = tracker.observe(&later, WallTime(60.0)).expect("recovered");
         assert!(!change.tell);
     }
 

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::bench::table::markdown;
+use crate::demo::round::{Plan, play};
 use crate::demo::stage::{Binaries, Owned, Stage, free_port, wait_for};
 use crate::http;
 use crate::packages;
@@ -32,6 +34,10 @@ impl Default for FootprintArgs {
 const SETTLE: u64 = 30;
 const MAX_CPU_PERCENT: f64 = 0.3;
 const MAX_RSS_MIB: f64 = 16.0;
+/// The sidecar's limit in k8s/.
+const MAX_ANON_MIB: f64 = 32.0;
+/// jemalloc's decay time is ten seconds; the rest is for its background thread.
+const AFTER: Duration = Duration::from_secs(20);
 /// Clock ticks per second in `/proc/PID/stat`: 100 on every Linux that Debian ships.
 const TICKS: f64 = 100.0;
 
@@ -44,7 +50,7 @@ struct Watched {
 
 pub(super) fn run(binaries: &Binaries, args: &FootprintArgs) -> Result<(bool, Value)> {
     packages::ensure(&packages::EXPORTERS)?;
-    let stage = Stage::set(binaries, 256 << 20, false)?;
+    let mut stage = Stage::set(binaries, 256 << 20, false)?;
     let watched = [
         Watched {
             name: "oomen watch",
@@ -67,7 +73,7 @@ pub(super) fn run(binaries: &Binaries, args: &FootprintArgs) -> Result<(bool, Va
     let (mut rows, mut results, mut ok) = (Vec::new(), Vec::new(), true);
     for (i, one) in watched.iter().enumerate() {
         let cpu = (after[i] - before[i]) / wall * 100.0;
-        let rss = rss_mib(one.pid)?;
+        let rss = status_mib(one.pid, "VmRSS:")?;
         if i == 0 {
             ok = cpu <= MAX_CPU_PERCENT && rss <= MAX_RSS_MIB;
         }
@@ -75,7 +81,55 @@ pub(super) fn run(binaries: &Binaries, args: &FootprintArgs) -> Result<(bool, Va
         results.push(json!({ "name": one.name, "cpu_percent_of_a_core": cpu, "rss_mib": rss }));
     }
     println!("{}", markdown(&["program", "CPU, of one core", "RSS"], &rows));
-    Ok((ok, Value::Array(results)))
+    let incident = through_an_incident(&mut stage)?;
+    println!("{}", markdown(&["oomen watch", "anonymous memory"], &incident.rows()));
+    ok &= incident.peak <= MAX_ANON_MIB;
+    let anon = json!({ "calm": incident.calm, "peak": incident.peak, "after": incident.after });
+    Ok((ok, json!({ "steady": results, "incident_anonymous_mib": anon })))
+}
+
+/// Anonymous memory of the watchdog in MiB: before an incident, at its peak, and a while after its end.
+struct ThroughAnIncident {
+    calm: f64,
+    peak: f64,
+    after: f64,
+}
+
+impl ThroughAnIncident {
+    fn rows(&self) -> Vec<Vec<String>> {
+        [
+            ("calm", self.calm),
+            ("peak through a leak, its profiles, its function and the kill", self.peak),
+            ("20 s after the kill", self.after),
+        ]
+        .map(|(moment, mib)| vec![moment.to_owned(), format!("{mib:.1} MiB")])
+        .to_vec()
+    }
+}
+
+/// Lets the service leak until it is killed and looks at the watchdog's memory meanwhile.
+fn through_an_incident(stage: &mut Stage) -> Result<ThroughAnIncident> {
+    let pid = stage.oomen.0.id();
+    let calm = status_mib(pid, "RssAnon:")?;
+    let plan = Plan { fault: "unbounded-cache".into(), rate: 20_000_000, limit: 256 << 20 };
+    let over = AtomicBool::new(false);
+    let peak = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut peak = calm;
+            while !over.load(Ordering::Relaxed) {
+                peak = status_mib(pid, "RssAnon:").map_or(peak, |now| peak.max(now));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        let played = play(stage, &plan, &mut |_| {});
+        over.store(true, Ordering::Relaxed);
+        let peak = looking.join().map_err(|_| anyhow::anyhow!("the looking thread panicked"))?;
+        anyhow::ensure!(played?.ok, "the incident did not go as it should; see cargo xtask demo");
+        Ok(peak)
+    })?;
+    std::thread::sleep(AFTER);
+    Ok(ThroughAnIncident { calm, peak, after: status_mib(pid, "RssAnon:")? })
 }
 
 /// Starts an exporter; the last argument takes its address.
@@ -124,9 +178,13 @@ fn cpu_seconds(watched: &[Watched]) -> Result<Vec<f64>> {
         .collect()
 }
 
-fn rss_mib(pid: u32) -> Result<f64> {
+/// A line of `/proc/PID/status` in MiB.
+fn status_mib(pid: u32, item: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(item))
+        .with_context(|| format!("/proc/{pid}/status has no {item}"))?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }
