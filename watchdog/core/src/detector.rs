@@ -97,10 +97,6 @@ const WINDOWS: usize = 18;
 const SHORTEST_LEAK_WINDOW: f64 = 4.0;
 /// Windows up to this length count as short: on them a burst looks like a leak, but waiting costs most of the lead.
 const SHORT_WINDOW: f64 = 64.0;
-/// Share of pairs that rise, Kendall's tau: 0.55 of 66 pairs is z = 2.5, one false rise in 160 on white noise.
-const MIN_TAU: f64 = 0.55;
-/// The last third must climb at half the window's pace, else it is a plateau in the making.
-const STILL_CLIMBING: f64 = 0.5;
 /// Growth in the window as a share of the limit; below it a leak can wait for a longer window.
 const MATERIAL: f64 = 0.03;
 /// A leak is told when the forecast is at most four windows away: no claim about the far future from a short past.
@@ -294,22 +290,14 @@ fn find(
     let growth = trend.slope.0 * trend.window;
     // Without a limit the share is taken of what is used: a tenth more within the window is material.
     let material = limit.map_or(used.as_f64() * 0.1, |limit| limit.as_f64() * MATERIAL);
-    let rising = trend.low.0 > 0.0 && trend.tau >= MIN_TAU && growth >= material;
+    let rising = trend.rises() && growth >= material;
     let new_record = points.last().zip(record).is_some_and(|(last, record)| last.bytes > record);
     let suspicious = rising
-        && still_climbing(points, &trend)
+        && trend.still_climbs(points)
         && limit.is_none_or(|limit| {
             (limit - used).as_f64() <= trend.slope.0 * window * SUSPECT_HORIZON
         });
     Some(Finding { trend, suspicious, leak_shape: suspicious && new_record })
-}
-
-fn still_climbing(points: &[Point], trend: &Trend) -> bool {
-    let (Some(last), Some(from)) = (points.last(), points.get(points.len() * 2 / 3 - 1)) else {
-        return false;
-    };
-    last.t > from.t
-        && (last.bytes - from.bytes) / (last.t - from.t) >= trend.slope.0 * STILL_CLIMBING
 }
 
 fn grade(finding: &Finding, window: f64, used: Bytes, limit: Bytes) -> Level {

@@ -40,11 +40,6 @@ const SHORTEST_RUN: f64 = 30.0;
 /// settle in the first minutes of any service.
 const MATERIAL_SHARE: f64 = 0.05;
 const MATERIAL_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
-/// The detector's Kendall threshold, for the same reason.
-const MIN_TAU: f64 = 0.55;
-/// The last third must rise at half the pace of the whole, else the run fills up and stops.
-const STILL_CLIMBING: f64 = 0.5;
-
 /// Judges the rows of a run from `warm_up` seconds after its first.
 pub fn judge(rows: &[Row], warm_up: f64) -> RunVerdict {
     let Some(first) = rows.first() else {
@@ -76,12 +71,8 @@ fn decide(points: &[Point], trend: Trend, used: Bytes) -> RunVerdict {
     let growth = (trend.slope.0 * trend.window).max(0.0);
     let grown = Bytes(growth as u64);
     let over = span(trend.window);
-    let rising = trend.low.0 > 0.0 && trend.tau >= MIN_TAU;
     let material = growth >= (used.as_f64() * MATERIAL_SHARE).max(MATERIAL_BYTES);
-    let third = points.len() * 2 / 3 - 1;
-    let (from, last) = (points[third], points[points.len() - 1]);
-    let climbing = (last.bytes - from.bytes) / (last.t - from.t) >= trend.slope.0 * STILL_CLIMBING;
-    match (rising, material, climbing) {
+    match (trend.rises(), material, trend.still_climbs(points)) {
         (true, true, true) => RunVerdict {
             judgement: Judgement::Leak,
             sentence: format!(

@@ -77,6 +77,29 @@ pub fn theil_sen(points: &[Point]) -> Option<Trend> {
     })
 }
 
+/// Share of pairs that rise, Kendall's tau: 0.55 of 66 pairs is z = 2.5, one false rise in 160 on white noise.
+const MIN_TAU: f64 = 0.55;
+/// The last third must climb at half the window's pace, else it is a plateau in the making.
+const STILL_CLIMBING: f64 = 0.5;
+
+impl Trend {
+    /// Whether it rises beyond doubt: the lower bound is above zero, and nearly all pairs rise.
+    pub fn rises(&self) -> bool {
+        self.low.0 > 0.0 && self.tau >= MIN_TAU
+    }
+
+    /// Whether the last third of the points it was computed from still climbs at half its pace.
+    pub fn still_climbs(&self, points: &[Point]) -> bool {
+        let third = (points.len() * 2 / 3).checked_sub(1);
+        match (points.last(), third.and_then(|third| points.get(third))) {
+            (Some(last), Some(from)) if last.t > from.t => {
+                (last.bytes - from.bytes) / (last.t - from.t) >= self.slope.0 * STILL_CLIMBING
+            }
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

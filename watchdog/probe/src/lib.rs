@@ -19,8 +19,8 @@
 //! | `GET /debug/pprof/heap` | jemalloc's own `heap_v2` text: raw addresses and the process's mappings |
 //!
 //! Serve them on loopback only: a heap profile tells how the program works. Names are put to the addresses by the
-//! watchdog, never here, because symbolizing in the watched process costs it more memory (150 MB and up) than a
-//! process about to be killed has left.
+//! watchdog, never here, because symbolizing in the watched process costs it memory in proportion to its debug
+//! information, which a process about to be killed does not have.
 
 mod configuration;
 mod dump;
