@@ -78,7 +78,7 @@ impl Collector {
         // A cgroup without a limit does not kill, so what its other processes hold counts for nothing.
         let cgroup = cgroup.filter(|_| self.cgroup_limit.is_some());
         let limit = self.limit().map(|limit| limit.bytes);
-        let sample = Sample { at, wall, memory, limit, cgroup, allocator: None, age };
+        let sample = Sample { at, wall, memory, limit, cgroup, allocator: None, load: None, age };
         self.last = LastSeen { used: Some(sample.used()), limit };
         Ok(sample)
     }

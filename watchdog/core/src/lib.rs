@@ -11,6 +11,7 @@ pub mod gate;
 pub mod history;
 pub mod incident;
 pub mod profile;
+pub mod replay;
 pub mod sample;
 pub mod trend;
 pub mod units;

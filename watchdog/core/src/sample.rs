@@ -71,6 +71,8 @@ pub struct Sample {
     pub cgroup: Option<Cgroup>,
     /// The allocator's own statistics, where the process offers them. `None` is a gap, not a zero.
     pub allocator: Option<Allocator>,
+    /// Requests a second at that moment, where a request counter is known; only compared with itself.
+    pub load: Option<f64>,
     /// Seconds since the process started.
     pub age: f64,
 }

@@ -24,6 +24,7 @@ fn run(end: f64, anon: impl Fn(f64) -> f64, parts: impl Fn(f64) -> Option<Alloca
             limit: Some(LIMIT),
             cgroup: None,
             allocator: parts(t),
+            load: None,
             age: t,
         });
         if run.levels.last().is_none_or(|(_, last)| last.level != assessment.level) {

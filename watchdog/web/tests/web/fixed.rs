@@ -81,6 +81,7 @@ fn leaking() -> TargetStatus {
             limit,
             cgroup: Some(cgroup),
             allocator: Some(allocator),
+            load: None,
             age: 60.25,
         }),
         assessment: Some(Assessment {

@@ -1,0 +1,1 @@
+//! The alert rules people run today, evaluated as Prometheus would.
