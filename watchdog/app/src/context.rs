@@ -161,7 +161,7 @@ impl Source for Context {
 
     fn series(&self, target: &str) -> Option<Vec<Row>> {
         let slot = self.slot(target)?;
-        Some(lock(&slot.detector).history().rows().to_vec())
+        Some(lock(&slot.detector).history().rows())
     }
 }
 

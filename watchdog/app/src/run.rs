@@ -210,7 +210,7 @@ fn conclude(app: &App, incidents: &[Incident], warm_up: f64) -> RunVerdict {
         .targets
         .first()
         .and_then(|target| app.context.slot(&target.identity.name))
-        .map(|slot| lock(&slot.detector).history().rows().to_vec())
+        .map(|slot| lock(&slot.detector).history().rows())
         .unwrap_or_default();
     let verdict = judge(&series, warm_up);
     match told {

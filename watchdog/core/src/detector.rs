@@ -1,23 +1,29 @@
 //! Samples in, assessments out: how dangerous it is, what kind it is, when it ends, when to look again.
 //!
-//! A leak of 50 MB/s and one of 0.5 % an hour must both be seen at their own scale, so eighteen windows run side by
-//! side, each twice as long as the one before, from one second to a day and a half. A window speaks only when all of
-//! this holds: the lower envelope rises (Theil–Sen, lower bound above zero), it rises nearly always (Kendall's tau),
-//! it is still climbing at its end, it is above anything seen before, it is a material share of the limit, and at this
-//! pace the limit is near compared with how long we have watched. The window must have a past of its own length. Each condition alone is known to fire on innocents.
+//! A leak of 50 MB/s and one of 0.5 % an hour must both be seen at their own scale, so windows run side by side, each
+//! twice as long as the one before, from one second to twelve days. A window speaks of a leak only when all of this
+//! holds: the lower envelope rises ([`crate::trend`]), it is still climbing at its end and does not approach a level
+//! below the limit ([`crate::saturation`]), it is above the workload's own record ([`crate::record`]), the load does
+//! not explain it ([`crate::load`]), it is a material share of the limit, and at this pace the limit is near compared
+//! with how long we have watched. Each condition alone is known to fire on innocents.
 
 mod cadence;
 mod cause;
+mod grade;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::Envelope;
-use crate::forecast::{Forecast, forecast};
+use crate::forecast::Forecast;
 use crate::history::History;
+use crate::load::Explained;
+use crate::net::SafetyNet;
 use crate::sample::Sample;
-use crate::trend::{Point, Trend, theil_sen};
+use crate::trend::Trend;
 use crate::units::{Bytes, Moment};
 use crate::verdict::{Kind, Verdict};
+use grade::Graded;
+use window::{Circumstances, Window};
 
 /// How dangerous it is. People are told from `Leak` on.
 #[derive(
@@ -91,77 +97,64 @@ impl Default for DetectorConfig {
 
 /// Shortest window in seconds. Below it the sampling interval (20 ms at least) is no longer small against a bucket.
 const SHORTEST_WINDOW: f64 = 1.0;
-/// 1 s · 2^17 = 36 h: a day's wave fits in the longest.
-const WINDOWS: usize = 18;
-/// Windows below this many seconds raise suspicion only: two seconds of growth are a burst more often than a leak.
-const SHORTEST_LEAK_WINDOW: f64 = 4.0;
-/// Windows up to this length count as short: on them a burst looks like a leak, but waiting costs most of the lead.
-const SHORT_WINDOW: f64 = 64.0;
-/// Growth in the window as a share of the limit; below it a leak can wait for a longer window.
-const MATERIAL: f64 = 0.03;
-/// A leak is told when the forecast is at most four windows away: no claim about the far future from a short past.
-const LEAK_HORIZON: f64 = 4.0;
-/// Suspicion looks four times as far, as being wrong costs one heap profile.
-const SUSPECT_HORIZON: f64 = 16.0;
-/// From this length on a day's wave looks like a leak while it rises.
-const LONG_WINDOW: f64 = 3600.0;
-/// Share of the limit in use before a leak is told. On short windows it bounds the lead to 60 % of the headroom; on
-/// longer ones, where there is time, it waits for more: most innocents end below 60 %, a daily wave below 75 %.
-const LEAK_GATE_SHORT: f64 = 0.40;
-const LEAK_GATE_MIDDLE: f64 = 0.60;
-const LEAK_GATE_LONG: f64 = 0.75;
-/// A leak this near its end is imminent: two minutes is what a person needs to do anything at all.
-const IMMINENT_SECONDS: f64 = 120.0;
-/// Growth that is only suspicious but hits the limit this soon is told at once when more than half is used:
-/// there will be no later chance.
-const LAST_CHANCE_SECONDS: f64 = 10.0;
-const LAST_CHANCE_GATE: f64 = 0.50;
-/// The safety net: this share of the limit for a minute is told whatever the trend. It is the best cheap rule known.
-const NET_SHARE: f64 = 0.90;
-const NET_SECONDS: f64 = 60.0;
+/// 1 s · 2^20 = 12 days: below its buckets of a day even a daily wave is flat.
+const WINDOWS: usize = 21;
 /// A level holds for this share of its window after its conditions ceased, so that one bucket does not end an incident.
 const HOLD_SHARE: f64 = 0.5;
 const HOLD_MIN_SECONDS: f64 = 10.0;
-/// A verdict at an unchanged level is worded anew this often.
+/// A verdict at an unchanged level is worded anew after this share of its window, and this many seconds at least.
+const VERDICT_SHARE: f64 = 1.0 / 24.0;
 const VERDICT_SECONDS: f64 = 1.0;
+/// Where no process id says so, a fall from this share of the limit to less than this share of itself is a kill and a
+/// restart.
+const KILLED_AT: f64 = 0.90;
+const FELL_TO: f64 = 0.60;
 
-/// The detector of one process. A restart is a new process and needs a new detector.
-#[derive(Clone, Debug)]
+/// The detector of one workload: its present process, and what is remembered of those before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Detector {
+    #[serde(skip)]
     config: DetectorConfig,
-    envelopes: Vec<Envelope>,
-    findings: Vec<Option<Finding>>,
+    windows: Vec<Window>,
     history: History,
     cadence: cadence::Cadence,
+    net: SafetyNet,
     /// The highest value of the warm-up: no window sees it, but what stays below it is no new high.
     warm_up_peak: Bytes,
-    above_net_since: Option<Moment>,
+    /// The last sample's moment, age, use and limit.
+    last: Option<Last>,
+    /// Since when a window has spoken of a leak without a break.
+    leak_since: Option<Moment>,
+    /// The highest use while a leak was told of, and, once it has ended without a kill, what it was refuted at.
+    told: Option<f64>,
+    refuted: Option<f64>,
     held: Option<(Level, Moment)>,
     said: Option<(Moment, Level, Verdict)>,
 }
 
-/// What one window says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Finding {
-    trend: Trend,
-    suspicious: bool,
-    leak_shape: bool,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Last {
+    age: f64,
+    used: Bytes,
+    limit: Option<Bytes>,
 }
 
 impl Detector {
     /// A detector that has seen nothing.
     pub fn new(config: DetectorConfig) -> Self {
-        let envelopes: Vec<_> = (0..WINDOWS)
-            .map(|power| Envelope::new(SHORTEST_WINDOW * f64::from(1u32 << power)))
-            .collect();
         Self {
             config,
-            findings: vec![None; envelopes.len()],
-            envelopes,
+            windows: (0..WINDOWS)
+                .map(|power| Window::new(SHORTEST_WINDOW * f64::from(1u32 << power)))
+                .collect(),
             history: History::default(),
             cadence: cadence::Cadence::default(),
+            net: SafetyNet::default(),
             warm_up_peak: Bytes(0),
-            above_net_since: None,
+            last: None,
+            leak_since: None,
+            told: None,
+            refuted: None,
             held: None,
             said: None,
         }
@@ -172,101 +165,151 @@ impl Detector {
         &self.history
     }
 
+    /// The settings, after a detector was restored from a file: they are not part of it.
+    pub fn configure(&mut self, config: DetectorConfig) {
+        self.config = config;
+    }
+
+    /// The process has ended and the next sample is another's. What a killed process rose to is no level that the
+    /// workload can live at, so it is not remembered.
+    pub fn end_segment(&mut self, killed: bool) {
+        for window in &mut self.windows {
+            window.end_segment(killed);
+        }
+        self.net.clear();
+        self.warm_up_peak = Bytes(0);
+        (self.last, self.leak_since, self.held, self.said) = (None, None, None, None);
+        self.told = None;
+        if killed {
+            self.refuted = None;
+        }
+    }
+
     /// Takes one sample and says what is known now. Samples must come in the order of their `at`.
     pub fn observe(&mut self, sample: &Sample) -> Assessment {
         let used = sample.used();
+        self.break_at_restart(sample, used);
         self.history.push(sample);
         self.cadence.observe(sample.at, used);
         if sample.age >= self.config.warm_up {
-            self.update_windows(sample.at, used, sample.limit);
+            self.update_windows(sample, used);
         } else {
             self.warm_up_peak = self.warm_up_peak.max(used);
         }
-        let (level, finding) = self.level(sample.at, used, sample.limit);
-        let trend = finding.map(|finding| finding.trend);
-        // Growth whose lower bound is not above zero is no growth to forecast from.
-        let forecast = trend
-            .filter(|trend| trend.low.0 > 0.0)
-            .zip(sample.limit)
-            .and_then(|(trend, limit)| forecast(used, limit, &trend));
-        let verdict = self.verdict(sample, level, trend);
+        let graded = self.grade(sample.at, used, sample.limit);
+        let level = self.hold(sample.at, &graded);
+        self.remember(level, used);
+        let verdict = self.verdict(sample, level, &graded);
         let next_sample_in = self.cadence.next(used, sample.limit, &self.config);
         Assessment {
             at: sample.at,
             level,
             verdict,
-            trend,
-            forecast,
+            trend: graded.finding.map(|finding| finding.trend),
+            forecast: graded.forecast,
             used,
             limit: sample.limit,
             next_sample_in,
         }
     }
 
-    fn update_windows(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) {
-        for (envelope, finding) in self.envelopes.iter_mut().zip(&mut self.findings) {
-            if envelope.push(at.0, used.as_f64()) {
-                let record = envelope.record_before().max(self.warm_up_peak.as_f64());
-                let past = envelope.has_past(at.0).then_some(record);
-                *finding = envelope
-                    .points()
-                    .and_then(|points| find(&points, envelope.window(), past, used, limit));
+    /// A younger process, or a fall that only a kill explains, begins a new segment; another limit forgets what was
+    /// told of the old one.
+    fn break_at_restart(&mut self, sample: &Sample, used: Bytes) {
+        if let Some(last) = self.last {
+            let was_full =
+                last.limit.is_some_and(|limit| last.used.fraction_of(limit) >= KILLED_AT);
+            let fell = used.as_f64() < last.used.as_f64() * FELL_TO;
+            if sample.age < last.age || (was_full && fell) {
+                self.end_segment(was_full);
+            } else if last.limit != sample.limit {
+                self.net.clear();
+                (self.leak_since, self.held, self.refuted) = (None, None, None);
             }
+        }
+        self.last = Some(Last { age: sample.age, used, limit: sample.limit });
+    }
+
+    fn update_windows(&mut self, sample: &Sample, used: Bytes) {
+        let circumstances = Circumstances {
+            used,
+            limit: sample.limit,
+            floor: self.warm_up_peak.as_f64().max(self.refuted.unwrap_or(0.0)),
+            history: &self.history,
+        };
+        for window in &mut self.windows {
+            window.observe(sample.at, sample.load, &circumstances);
         }
     }
 
     /// The highest level that any window or the safety net speaks for, with the finding to show for it.
-    fn level(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) -> (Level, Option<Finding>) {
-        let mut best = (Level::Calm, None::<Finding>);
-        for (envelope, finding) in self.envelopes.iter().zip(&self.findings) {
-            let Some(finding) = finding else { continue };
-            let level = limit
-                .map_or(Level::Calm, |limit| grade(finding, envelope.window(), used, limit))
-                .max(if finding.suspicious { Level::Suspect } else { Level::Calm });
+    fn grade(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) -> Graded {
+        let mut best = Graded::default();
+        for window in &self.windows {
+            let Some(finding) = window.finding() else { continue };
+            let graded = grade::grade(finding, at, used, limit);
             // Among equals the longest window wins: its slope is the least moved by a burst.
-            if level >= best.0 {
-                best = (level, Some(*finding));
+            if graded.level >= best.level {
+                best = graded;
             }
         }
-        if self.safety_net(at, used, limit) {
-            best.0 = Level::Imminent;
+        self.wait(at, &mut best);
+        if self.net.observe(at, used, limit) {
+            best.level = Level::Imminent;
         }
-        (self.hold(at, best), best.1)
+        best
     }
 
-    fn safety_net(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) -> bool {
-        let above = limit.is_some_and(|limit| used.fraction_of(limit) >= NET_SHARE);
-        if !above {
-            self.above_net_since = None;
-            return false;
+    /// A leak must speak for a while before it is told, the longer the further away the kill is.
+    fn wait(&mut self, at: Moment, graded: &mut Graded) {
+        if graded.level < Level::Leak {
+            self.leak_since = None;
+            return;
         }
-        at.since(*self.above_net_since.get_or_insert(at)) >= NET_SECONDS
+        let since = *self.leak_since.get_or_insert(at);
+        if graded.level == Level::Leak && at.since(since) < graded.patience {
+            graded.level = Level::Suspect;
+        }
     }
 
-    fn hold(&mut self, at: Moment, (level, finding): (Level, Option<Finding>)) -> Level {
-        let until = Moment(
-            at.0 + finding.map_or(0.0, |f| f.trend.window * HOLD_SHARE).max(HOLD_MIN_SECONDS),
-        );
+    fn hold(&mut self, at: Moment, graded: &Graded) -> Level {
+        let window = graded.finding.map_or(0.0, |finding| finding.trend.window);
+        let until = Moment(at.0 + (window * HOLD_SHARE).max(HOLD_MIN_SECONDS));
         match self.held {
-            Some((held, end)) if level < held && at < end => held,
+            Some((held, end)) if graded.level < held && at < end => held,
             _ => {
-                self.held = (level > Level::Calm).then_some((level, until));
-                level
+                self.held = (graded.level > Level::Calm).then_some((graded.level, until));
+                graded.level
             }
         }
     }
 
-    /// The verdict, worded anew when the level changed or a second has passed.
-    fn verdict(&mut self, sample: &Sample, level: Level, trend: Option<Trend>) -> Verdict {
+    /// A leak that was told of and ended without a kill was none: the workload lives at that level.
+    fn remember(&mut self, level: Level, used: Bytes) {
+        if level >= Level::Leak {
+            self.told = Some(self.told.unwrap_or(0.0).max(used.as_f64()));
+        } else if let Some(told) = self.told.take() {
+            self.refuted = Some(self.refuted.unwrap_or(0.0).max(told));
+        }
+    }
+
+    /// The verdict, worded anew when the level changed or some time has passed.
+    fn verdict(&mut self, sample: &Sample, level: Level, graded: &Graded) -> Verdict {
+        let window = graded.finding.map_or(0.0, |finding| finding.trend.window);
         if let Some((at, same, verdict)) = &self.said
             && *same == level
-            && sample.at.since(*at) < VERDICT_SECONDS
+            && sample.at.since(*at) < (window * VERDICT_SHARE).max(VERDICT_SECONDS)
         {
             return verdict.clone();
         }
-        let verdict = match trend {
-            Some(trend) if level > Level::Calm => cause::of_growth(sample, &self.history, &trend),
-            Some(trend) => cause::without_growth(sample, &self.history, &trend),
+        let verdict = match graded.finding {
+            Some(finding) if finding.explained == Explained::ByLoad && level < Level::Leak => {
+                cause::by_load(&finding.trend)
+            }
+            Some(finding) if level > Level::Calm => {
+                cause::of_growth(sample, &self.history, &finding.trend)
+            }
+            Some(finding) => cause::without_growth(sample, &self.history, &finding.trend),
             None => Verdict {
                 kind: Kind::Undecided,
                 sentence: "Not watched for long enough to say anything.".into(),
@@ -274,54 +317,6 @@ impl Detector {
         };
         self.said = Some((sample.at, level, verdict.clone()));
         verdict
-    }
-}
-
-/// What one full window says: its trend, and whether that trend is suspicious or has the shape of a leak. `record` is
-/// the highest value from before the window, where there is enough of a past to know one.
-fn find(
-    points: &[Point],
-    window: f64,
-    record: Option<f64>,
-    used: Bytes,
-    limit: Option<Bytes>,
-) -> Option<Finding> {
-    let trend = theil_sen(points)?;
-    let growth = trend.slope.0 * trend.window;
-    // Without a limit the share is taken of what is used: a tenth more within the window is material.
-    let material = limit.map_or(used.as_f64() * 0.1, |limit| limit.as_f64() * MATERIAL);
-    let rising = trend.rises() && growth >= material;
-    let new_record = points.last().zip(record).is_some_and(|(last, record)| last.bytes > record);
-    let suspicious = rising
-        && trend.still_climbs(points)
-        && limit.is_none_or(|limit| {
-            (limit - used).as_f64() <= trend.slope.0 * window * SUSPECT_HORIZON
-        });
-    Some(Finding { trend, suspicious, leak_shape: suspicious && new_record })
-}
-
-fn grade(finding: &Finding, window: f64, used: Bytes, limit: Bytes) -> Level {
-    if !finding.suspicious {
-        return Level::Calm;
-    }
-    let share = used.fraction_of(limit);
-    let seconds_left = (limit - used).as_f64() / finding.trend.slope.0;
-    let gate = match window {
-        ..=SHORT_WINDOW => LEAK_GATE_SHORT,
-        ..LONG_WINDOW => LEAK_GATE_MIDDLE,
-        _ => LEAK_GATE_LONG,
-    };
-    let leak = finding.leak_shape
-        && window >= SHORTEST_LEAK_WINDOW
-        && share >= gate
-        && seconds_left <= window * LEAK_HORIZON;
-    let last_chance =
-        finding.leak_shape && share >= LAST_CHANCE_GATE && seconds_left <= LAST_CHANCE_SECONDS;
-    match (leak, last_chance) {
-        (true, _) if seconds_left <= IMMINENT_SECONDS => Level::Imminent,
-        (_, true) => Level::Imminent,
-        (true, false) => Level::Leak,
-        (false, false) => Level::Suspect,
     }
 }
 

@@ -5,39 +5,46 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::trend::Point;
 
 /// Buckets in a window. Twelve give 66 pairwise slopes: enough for 95 % bounds, cheap enough to do on every bucket.
 pub const BUCKETS: usize = 12;
 
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    index: i64,
-    min: f64,
-    max: f64,
-    at: f64,
+/// Buckets that must hold a sample for the window to speak: with fewer than eight the bounds span everything, and
+/// where samples are rarer than buckets a longer window speaks instead.
+const NEEDED: usize = BUCKETS * 2 / 3;
+
+/// What one bucket saw.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its number on the time axis: time over width.
+    pub index: i64,
+    /// Lowest value.
+    pub min: f64,
+    /// When it was lowest.
+    pub at: f64,
+    /// Highest value.
+    pub max: f64,
+    /// Mean load, where every sample had one.
+    pub load: Option<f64>,
+    samples: u32,
 }
 
 /// The envelope over one window length.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Envelope {
     window: f64,
     buckets: VecDeque<Bucket>,
     open: Option<Bucket>,
-    record: f64,
     first: Option<f64>,
 }
 
 impl Envelope {
     /// An empty envelope over `window` seconds.
     pub fn new(window: f64) -> Self {
-        Self {
-            window,
-            buckets: VecDeque::with_capacity(BUCKETS),
-            open: None,
-            record: 0.0,
-            first: None,
-        }
+        Self { window, buckets: VecDeque::with_capacity(BUCKETS), open: None, first: None }
     }
 
     /// The window's length in seconds.
@@ -45,51 +52,71 @@ impl Envelope {
         self.window
     }
 
-    /// Takes one value; true when it closed a bucket, which is when the envelope has news.
-    pub fn push(&mut self, t: f64, bytes: f64) -> bool {
+    /// Takes one value; true when it closed a bucket, which is when the envelope has news. Buckets that leave the
+    /// window go to `left`.
+    pub fn push(
+        &mut self,
+        t: f64,
+        bytes: f64,
+        load: Option<f64>,
+        mut left: impl FnMut(&Bucket),
+    ) -> bool {
         self.first.get_or_insert(t);
-        let index = (t / (self.window / BUCKETS as f64)).floor() as i64;
+        let index = (t * BUCKETS as f64 / self.window).floor() as i64;
         if let Some(open) = &mut self.open
             && open.index == index
         {
-            if bytes < open.min {
-                (open.min, open.at) = (bytes, t);
-            }
-            open.max = open.max.max(bytes);
+            open.take(t, bytes, load);
             return false;
         }
-        let closed = self.open.replace(Bucket { index, min: bytes, max: bytes, at: t });
-        if let Some(closed) = closed {
-            self.buckets.push_back(closed);
-        }
+        let bucket = Bucket { index, min: bytes, at: t, max: bytes, load, samples: 1 };
+        let closed = self.open.replace(bucket);
+        self.buckets.extend(closed);
         while self.buckets.front().is_some_and(|old| old.index < index - BUCKETS as i64) {
             if let Some(old) = self.buckets.pop_front() {
-                self.record = self.record.max(old.max);
+                left(&old);
             }
         }
         closed.is_some()
     }
 
-    /// The closed buckets' minima, oldest first, once they cover the window: `None` while it is not full or when
-    /// more than a third of the buckets saw no sample.
-    pub fn points(&self) -> Option<Vec<Point>> {
-        let (first, last) = (self.buckets.front()?, self.buckets.back()?);
-        let covered = last.index - first.index + 1;
-        if covered < BUCKETS as i64 || self.buckets.len() < BUCKETS * 2 / 3 {
-            return None;
+    /// The closed buckets, oldest first, once enough of the window's twelve hold a sample.
+    pub fn full(&self) -> Option<&VecDeque<Bucket>> {
+        (self.buckets.len() >= NEEDED).then_some(&self.buckets)
+    }
+
+    /// All closed buckets, oldest first.
+    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+        self.buckets.iter()
+    }
+
+    /// Seconds since the first value.
+    pub fn watched(&self, t: f64) -> f64 {
+        self.first.map_or(0.0, |first| t - first)
+    }
+
+    /// Forgets everything, as a new process has begun.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.window);
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, t: f64, bytes: f64, load: Option<f64>) {
+        if bytes < self.min {
+            (self.min, self.at) = (bytes, t);
         }
-        Some(self.buckets.iter().map(|b| Point { t: b.at, bytes: b.min }).collect())
+        self.max = self.max.max(bytes);
+        self.load = self
+            .load
+            .zip(load)
+            .map(|(mean, load)| mean + (load - mean) / f64::from(self.samples.saturating_add(1)));
+        self.samples = self.samples.saturating_add(1);
     }
 
-    /// Whether the series was watched for at least another window before this one: growth seen from the first
-    /// moment on cannot be told from filling up.
-    pub fn has_past(&self, t: f64) -> bool {
-        self.first.is_some_and(|first| t - first >= 2.0 * self.window)
-    }
-
-    /// The highest value seen before the window began; zero when nothing is that old.
-    pub fn record_before(&self) -> f64 {
-        self.record
+    /// The point of the lower envelope.
+    pub fn low(&self) -> Point {
+        Point { t: self.at, bytes: self.min }
     }
 }
 
@@ -102,40 +129,41 @@ mod tests {
         let mut envelope = Envelope::new(12.0);
         for i in 0..1300 {
             let t = f64::from(i) * 0.01;
-            envelope.push(t, 100.0 + (t * 10.0) % 7.0);
+            envelope.push(t, 100.0 + (t * 10.0) % 7.0, None, |_| {});
         }
-        let points = envelope.points().expect("full");
-        assert!(points.iter().all(|p| p.bytes < 101.0), "{points:?}");
+        let buckets = envelope.full().expect("full");
+        assert_eq!(buckets.len(), BUCKETS);
+        assert!(buckets.iter().all(|b| b.min < 100.2 && b.max > 106.0), "{buckets:?}");
     }
 
     #[test]
-    fn a_window_that_is_not_full_says_nothing() {
+    fn a_window_with_too_few_buckets_says_nothing() {
         let mut envelope = Envelope::new(12.0);
-        for t in 0..12 {
-            envelope.push(f64::from(t), 1.0);
-            assert_eq!(envelope.points(), None, "at {t}");
+        for t in 0..8 {
+            envelope.push(f64::from(t), 1.0, None, |_| {});
         }
-        envelope.push(12.0, 1.0);
-        assert!(envelope.points().is_some());
+        assert!(envelope.full().is_none());
+        envelope.push(100.0, 1.0, None, |_| {});
+        assert!(envelope.full().is_none(), "a gap empties the window");
     }
 
     #[test]
-    fn a_long_gap_empties_the_window() {
+    fn what_leaves_the_window_is_handed_on() {
         let mut envelope = Envelope::new(12.0);
+        let mut left = Vec::new();
         for t in 0..20 {
-            envelope.push(f64::from(t), 5.0);
+            envelope.push(f64::from(t), f64::from(t), None, |old| left.push(old.max));
         }
-        envelope.push(500.0, 1.0);
-        assert_eq!(envelope.points(), None);
-        assert_eq!(envelope.record_before(), 5.0);
+        assert_eq!(left, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     #[test]
-    fn memory_is_bounded() {
-        let mut envelope = Envelope::new(12.0);
-        for t in 0..100_000 {
-            envelope.push(f64::from(t) * 0.37, 1.0);
-        }
-        assert!(envelope.buckets.len() <= BUCKETS + 1);
+    fn the_load_of_a_bucket_is_its_mean_or_unknown() {
+        let mut bucket =
+            Bucket { index: 0, min: 1.0, at: 0.0, max: 1.0, load: Some(1.0), samples: 1 };
+        bucket.take(0.1, 1.0, Some(3.0));
+        assert_eq!(bucket.load, Some(2.0));
+        bucket.take(0.2, 1.0, None);
+        assert_eq!(bucket.load, None);
     }
 }

@@ -134,6 +134,7 @@ mod tests {
                     file: Bytes(0),
                     limit: None,
                     allocator: None,
+                    load: None,
                 }
             })
             .collect();

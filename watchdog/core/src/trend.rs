@@ -55,7 +55,6 @@ pub fn theil_sen(points: &[Point]) -> Option<Trend> {
             slopes.push(slope);
         }
     }
-    slopes.sort_by(f64::total_cmp);
     let count = slopes.len();
     let nf = n as f64;
     // Variance of Kendall's S without ties (Kendall 1975); Sen's interval takes the ranks (N ± z·σ) / 2.
@@ -63,18 +62,28 @@ pub fn theil_sen(points: &[Point]) -> Option<Trend> {
     let half = Z95 * sigma;
     let low_rank = ((count as f64 - half) / 2.0).floor().max(0.0) as usize;
     let high_rank = (((count as f64 + half) / 2.0).ceil() as usize).min(count - 1);
-    let median = if count % 2 == 1 {
-        slopes[count / 2]
-    } else {
-        f64::midpoint(slopes[count / 2 - 1], slopes[count / 2])
-    };
+    let slope = median(&mut slopes)?;
+    let mut ranked = |rank: usize| *slopes.select_nth_unstable_by(rank, f64::total_cmp).1;
+    let (low, high) = (ranked(low_rank), ranked(high_rank));
     Some(Trend {
-        slope: BytesPerSecond(median),
-        low: BytesPerSecond(slopes[low_rank]),
-        high: BytesPerSecond(slopes[high_rank]),
+        slope: BytesPerSecond(slope),
+        low: BytesPerSecond(low),
+        high: BytesPerSecond(high),
         window: points[n - 1].t - points[0].t,
         tau: s as f64 / count as f64,
     })
+}
+
+/// The middle value, reordering the values; `None` for none.
+pub fn median(values: &mut [f64]) -> Option<f64> {
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return None;
+    }
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(lower, upper) })
 }
 
 /// Share of pairs that rise, Kendall's tau: 0.55 of 66 pairs is z = 2.5, one false rise in 160 on white noise.
@@ -83,6 +92,13 @@ const MIN_TAU: f64 = 0.55;
 const STILL_CLIMBING: f64 = 0.5;
 
 impl Trend {
+    /// Where its line stands at `t`: the median of the points moved there along the slope.
+    pub fn level(&self, points: &[Point], t: f64) -> f64 {
+        let mut moved: Vec<f64> =
+            points.iter().map(|p| p.bytes + self.slope.0 * (t - p.t)).collect();
+        median(&mut moved).unwrap_or(0.0)
+    }
+
     /// Whether it rises beyond doubt: the lower bound is above zero, and nearly all pairs rise.
     pub fn rises(&self) -> bool {
         self.low.0 > 0.0 && self.tau >= MIN_TAU

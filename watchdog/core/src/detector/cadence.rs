@@ -14,7 +14,7 @@ const MIN_INTERVAL: f64 = 0.02;
 const FORGET: f64 = 5.0;
 
 /// The fastest growth seen lately.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Cadence {
     last: Option<(Moment, Bytes)>,
     rate: f64,

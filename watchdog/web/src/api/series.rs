@@ -85,6 +85,7 @@ mod tests {
             file: Bytes(0),
             limit: None,
             allocator: None,
+            load: None,
         };
         (0..10).map(row).collect()
     }

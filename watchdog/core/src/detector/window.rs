@@ -1,0 +1,133 @@
+//! One time scale: its envelope, its record, and what it finds whenever a bucket closes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{Bucket, Envelope};
+use crate::history::History;
+use crate::load::{self, Explained};
+use crate::record::Record;
+use crate::saturation::asymptote;
+use crate::trend::{Point, Trend, median, theil_sen};
+use crate::units::{Bytes, Moment};
+
+/// Growth in the window as a share of the limit; below it a leak can wait for a longer window. Without a limit the
+/// share is taken of what is used: a tenth more within the window is material.
+const MATERIAL: f64 = 0.03;
+const MATERIAL_OF_USED: f64 = 0.10;
+/// A new high must exceed the record by this share of the limit: two noisy nights never end alike.
+const ABOVE_RECORD: f64 = 0.01;
+
+/// What the window cannot see by itself.
+pub(super) struct Circumstances<'a> {
+    pub(super) used: Bytes,
+    pub(super) limit: Option<Bytes>,
+    /// What stays below this is no new high, whatever the window remembers.
+    pub(super) floor: f64,
+    pub(super) history: &'a History,
+}
+
+/// What one full window found when its last bucket closed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Finding {
+    pub(super) trend: Trend,
+    /// Length of the window it was found in, in seconds.
+    pub(super) window: f64,
+    /// Where the trend's line stood at `at`, in bytes.
+    pub(super) level: f64,
+    pub(super) at: f64,
+    /// How far peaks reach above the envelope, in bytes: the kill comes when a peak touches the limit.
+    pub(super) peaks: f64,
+    /// It rises, materially, and climbs still.
+    pub(super) rising: bool,
+    /// It approaches a level that is safe to live at.
+    pub(super) saturating: bool,
+    /// It is above all that the workload has been at before.
+    pub(super) new_high: bool,
+    /// There is a past of at least the window's own length before it.
+    pub(super) has_past: bool,
+    pub(super) explained: Explained,
+    /// Seconds this process was watched for.
+    pub(super) watched: f64,
+}
+
+/// One time scale.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Window {
+    envelope: Envelope,
+    /// The record of this process, and of those before it.
+    segment: Record,
+    workload: Record,
+    finding: Option<Finding>,
+}
+
+impl Window {
+    pub(super) fn new(seconds: f64) -> Self {
+        Self {
+            envelope: Envelope::new(seconds),
+            segment: Record::default(),
+            workload: Record::default(),
+            finding: None,
+        }
+    }
+
+    pub(super) fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    pub(super) fn end_segment(&mut self, killed: bool) {
+        for bucket in self.envelope.buckets() {
+            self.segment.push(bucket.at, bucket.min);
+        }
+        let segment = std::mem::take(&mut self.segment);
+        if !killed {
+            self.workload.absorb(segment);
+        }
+        self.envelope.clear();
+        self.finding = None;
+    }
+
+    pub(super) fn observe(&mut self, at: Moment, load: Option<f64>, now: &Circumstances<'_>) {
+        let segment = &mut self.segment;
+        let left = |old: &Bucket| segment.push(old.at, old.min);
+        if self.envelope.push(at.0, now.used.as_f64(), load, left) {
+            self.finding = self.find(at.0, now);
+        }
+    }
+
+    fn find(&self, t: f64, now: &Circumstances<'_>) -> Option<Finding> {
+        let buckets = self.envelope.full()?;
+        let points: Vec<Point> = buckets.iter().map(Bucket::low).collect();
+        let trend = theil_sen(&points)?;
+        let last = points.last()?;
+        let mut heights: Vec<f64> = buckets.iter().map(|b| b.max - b.min).collect();
+        let peaks = median(&mut heights)?;
+        let limit = now.limit.map(Bytes::as_f64);
+        let material = limit.map_or(now.used.as_f64() * MATERIAL_OF_USED, |limit| limit * MATERIAL);
+        let rising = trend.rises()
+            && trend.slope.0 * trend.window >= material
+            && trend.still_climbs(&points);
+        let records = [self.segment.highest(), self.workload.highest()];
+        let record = records.into_iter().flatten().reduce(f64::max);
+        let margin = limit.map_or(0.0, |limit| limit * ABOVE_RECORD);
+        let new_high = last.bytes > now.floor.max(record.map_or(0.0, |record| record + margin));
+        Some(Finding {
+            trend,
+            window: self.envelope.window(),
+            level: trend.level(&points, last.t),
+            at: last.t,
+            peaks,
+            rising,
+            saturating: rising
+                && asymptote(&points)
+                    .is_some_and(|level| limit.is_none_or(|limit| level + peaks < limit)),
+            new_high,
+            has_past: self.envelope.watched(t) >= 2.0 * self.envelope.window(),
+            explained: if rising && new_high {
+                load::explains(buckets.iter(), now.history, material)
+            } else {
+                Explained::Unknown
+            },
+            watched: self.envelope.watched(t),
+        })
+    }
+}
