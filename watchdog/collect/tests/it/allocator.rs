@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
+use watchdog_collect::HttpError;
 use watchdog_collect::allocator::{AllocatorClient, AllocatorError};
 use watchdog_core::sample::Allocator;
 use watchdog_core::units::Bytes;
@@ -54,7 +55,10 @@ async fn a_server_that_hangs_is_given_up_after_the_deadline() {
     })
     .await;
     let error = client(url.clone()).with_deadline(SHORT).fetch().await.expect_err("it hangs");
-    assert!(matches!(error, AllocatorError::Timeout { after: SHORT, .. }), "{error}");
+    assert!(
+        matches!(error, AllocatorError::Http(HttpError::Timeout { after: SHORT, .. })),
+        "{error}"
+    );
     let text = format!("{url}debug/allocator did not answer within 200 ms");
     assert_eq!(error.to_string(), text);
     server.abort();
@@ -72,7 +76,7 @@ async fn a_server_that_drips_is_given_up_after_the_same_deadline() {
     })
     .await;
     let error = client(url).with_deadline(SHORT).fetch().await.expect_err("it drips");
-    assert!(matches!(error, AllocatorError::Timeout { .. }), "{error}");
+    assert!(matches!(error, AllocatorError::Http(HttpError::Timeout { .. })), "{error}");
     tokio::time::timeout(AMPLE, server)
         .await
         .expect("the connection was closed")
@@ -93,7 +97,7 @@ async fn an_answer_without_end_is_cut_off() {
     })
     .await;
     let error = client(url).fetch().await.expect_err("too large");
-    assert!(matches!(error, AllocatorError::TooLarge { .. }), "{error}");
+    assert!(matches!(error, AllocatorError::Http(HttpError::TooLarge { .. })), "{error}");
     let written = tokio::time::timeout(AMPLE, server).await.expect("cut off").expect("no panic");
     // What the sockets' buffers hold at most.
     assert!(written < 32, "{written} MiB were taken");
@@ -102,7 +106,9 @@ async fn an_answer_without_end_is_cut_off() {
 #[tokio::test]
 async fn a_failure_is_told_by_its_status() {
     let error = error_of("HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\noops").await;
-    assert!(matches!(&error, AllocatorError::Status { status, .. } if status.as_u16() == 500));
+    assert!(
+        matches!(&error, AllocatorError::Http(HttpError::Status { status, .. }) if status.as_u16() == 500)
+    );
     assert!(error.to_string().contains("/debug/allocator answered 500"), "{error}");
 }
 
@@ -114,7 +120,9 @@ async fn a_redirect_is_not_followed() {
     let head =
         format!("HTTP/1.1 302 Found\r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n");
     let error = error_of(head).await;
-    assert!(matches!(&error, AllocatorError::Status { status, .. } if status.as_u16() == 302));
+    assert!(
+        matches!(&error, AllocatorError::Http(HttpError::Status { status, .. }) if status.as_u16() == 302)
+    );
     let visit = elsewhere.accept().expect_err("somebody followed the redirect");
     assert_eq!(visit.kind(), std::io::ErrorKind::WouldBlock);
 }
@@ -133,7 +141,10 @@ async fn what_is_not_the_allocators_json_is_refused_in_few_words() {
 async fn what_is_not_http_and_what_breaks_off_are_transport_errors() {
     for answer in ["SSH-2.0-OpenSSH_9\r\n", "", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"] {
         let error = error_of(answer).await;
-        assert!(matches!(error, AllocatorError::Transport { .. }), "{answer}: {error}");
+        assert!(
+            matches!(error, AllocatorError::Http(HttpError::Transport { .. })),
+            "{answer}: {error}"
+        );
         assert!(error.to_string().contains("http://127.0.0.1:"), "{error}");
     }
 }
@@ -144,7 +155,7 @@ async fn a_port_on_which_nobody_listens_is_told_apart() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let error = client(url.parse().expect("a URL")).fetch().await.expect_err("nobody");
-    assert!(matches!(error, AllocatorError::Refused { .. }), "{error}");
+    assert!(matches!(error, AllocatorError::Http(HttpError::Refused { .. })), "{error}");
 }
 
 #[tokio::test]
@@ -163,7 +174,7 @@ async fn no_password_reaches_an_error_or_the_debug_text() {
 fn only_plain_http_addresses_are_taken_and_a_prefix_is_kept() {
     for url in ["https://localhost/", "unix:/run/x", "data:,x"] {
         let error = AllocatorClient::new(url.parse().expect("a URL")).expect_err(url);
-        assert!(matches!(error, AllocatorError::BadUrl { .. }), "{url}: {error}");
+        assert!(matches!(error, AllocatorError::Http(HttpError::BadUrl { .. })), "{url}: {error}");
     }
     for (base, endpoint) in [
         ("http://localhost:9", "http://localhost:9/debug/allocator"),

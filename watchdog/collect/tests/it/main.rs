@@ -13,6 +13,8 @@ mod discover;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod tree;
