@@ -12,6 +12,7 @@ mod error;
 mod http;
 pub mod limit;
 pub mod process;
+pub mod recording;
 pub mod requests;
 mod text;
 

@@ -13,6 +13,10 @@ mod discover;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
+mod replayed;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod server;
