@@ -95,6 +95,8 @@ pub struct Reads {
     pub cgroup: ReadCount,
     /// The allocator's statistics over HTTP.
     pub allocator: ReadCount,
+    /// The request counter over HTTP.
+    pub requests: ReadCount,
 }
 
 /// Heap captures by outcome.

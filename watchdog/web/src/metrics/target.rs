@@ -256,6 +256,17 @@ pub(super) const METRICS: &[Metric] = &[
         |target, family| family.push(&[], target.sample_interval),
     ),
     gauge(
+        "oomen_target_requests_per_second",
+        "requests per second",
+        "Requests that the process serves, from its own counter; growth that follows them is no leak.",
+        "while no request counter is named or its rate is not known",
+        |target, family| {
+            if let Some(load) = sample(target).and_then(|sample| sample.load) {
+                family.push(&[], load);
+            }
+        },
+    ),
+    gauge(
         "oomen_target_start_time_seconds",
         "seconds",
         "When the process started, as a Unix timestamp rounded to a second.",
@@ -278,13 +289,16 @@ pub(super) const METRICS: &[Metric] = &[
         "oomen_source_reads_total",
         Kind::Counter,
         "reads",
-        &[TARGET, ("source", "proc|cgroup|allocator"), ("outcome", "ok|error")],
+        &[TARGET, ("source", "proc|cgroup|allocator|requests"), ("outcome", "ok|error")],
         ("Reads of a source; a failed one is a gap in the series.", "never"),
         |target, family| {
             let reads = target.reads;
-            for (source, count) in
-                [("proc", reads.proc), ("cgroup", reads.cgroup), ("allocator", reads.allocator)]
-            {
+            for (source, count) in [
+                ("proc", reads.proc),
+                ("cgroup", reads.cgroup),
+                ("allocator", reads.allocator),
+                ("requests", reads.requests),
+            ] {
                 family.count(&[source, "ok"], count.ok);
                 family.count(&[source, "error"], count.error);
             }

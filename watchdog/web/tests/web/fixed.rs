@@ -81,7 +81,7 @@ fn leaking() -> TargetStatus {
             limit,
             cgroup: Some(cgroup),
             allocator: Some(allocator),
-            load: None,
+            load: Some(42.5),
             age: 60.25,
         }),
         assessment: Some(Assessment {
@@ -100,6 +100,7 @@ fn leaking() -> TargetStatus {
             proc: ReadCount { ok: 1200, error: 1 },
             cgroup: ReadCount { ok: 1199, error: 2 },
             allocator: ReadCount { ok: 58, error: 3 },
+            requests: ReadCount { ok: 19, error: 1 },
         },
         captures: Captures { ok: 2, failed: 1, skipped: 4 },
         incidents,
