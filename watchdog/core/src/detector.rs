@@ -105,10 +105,12 @@ const HOLD_MIN_SECONDS: f64 = 10.0;
 /// A verdict at an unchanged level is worded anew after this share of its window, and this many seconds at least.
 const VERDICT_SHARE: f64 = 1.0 / 24.0;
 const VERDICT_SECONDS: f64 = 1.0;
-/// Where no process id says so, a fall from this share of the limit to less than this share of itself is a kill and a
-/// restart.
+/// Where no process id says so, a fall from this share of the limit to about the lowest that this process ever used is
+/// a kill and a restart. A collector's fall ends above it.
 const KILLED_AT: f64 = 0.90;
-const FELL_TO: f64 = 0.60;
+const ABOUT_LOWEST: f64 = 1.25;
+/// Samples at the start of a process that do not count for its lowest: it was only just mapped.
+const STARTING_SAMPLES: u32 = 8;
 
 /// The detector of one workload: its present process, and what is remembered of those before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -137,6 +139,8 @@ struct Last {
     age: f64,
     used: Bytes,
     limit: Option<Bytes>,
+    lowest: Bytes,
+    samples: u32,
 }
 
 impl Detector {
@@ -219,7 +223,7 @@ impl Detector {
         if let Some(last) = self.last {
             let was_full =
                 last.limit.is_some_and(|limit| last.used.fraction_of(limit) >= KILLED_AT);
-            let fell = used.as_f64() < last.used.as_f64() * FELL_TO;
+            let fell = used < last.used && used.as_f64() <= last.lowest.as_f64() * ABOUT_LOWEST;
             if sample.age < last.age || (was_full && fell) {
                 self.end_segment(was_full);
             } else if last.limit != sample.limit {
@@ -227,18 +231,30 @@ impl Detector {
                 (self.leak_since, self.held, self.refuted) = (None, None, None);
             }
         }
-        self.last = Some(Last { age: sample.age, used, limit: sample.limit });
+        let samples = self.last.map_or(0, |last| last.samples).saturating_add(1);
+        let lowest = self.last.filter(|_| samples > STARTING_SAMPLES).map(|last| last.lowest);
+        self.last = Some(Last {
+            age: sample.age,
+            used,
+            limit: sample.limit,
+            lowest: lowest.map_or(used, |lowest| lowest.min(used)),
+            samples,
+        });
     }
 
     fn update_windows(&mut self, sample: &Sample, used: Bytes) {
         let circumstances = Circumstances {
             used,
             limit: sample.limit,
-            floor: self.warm_up_peak.as_f64().max(self.refuted.unwrap_or(0.0)),
+            floor: self.warm_up_peak.as_f64(),
+            refuted: self.refuted,
             history: &self.history,
         };
-        for window in &mut self.windows {
-            window.observe(sample.at, sample.load, &circumstances);
+        // The longest window that is full is the one to report where nothing rises.
+        let longest = self.windows.iter().rposition(Window::is_full);
+        for (index, window) in self.windows.iter_mut().enumerate() {
+            let report = longest.is_none_or(|longest| index >= longest);
+            window.observe(sample.at, sample.load, &circumstances, report);
         }
     }
 

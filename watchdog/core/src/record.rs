@@ -12,38 +12,51 @@ const DAY: f64 = 86_400.0;
 /// Two weeks: a weekly wave is seen twice, and a level nobody has seen for longer has no bearing on today's release.
 const DAYS: i64 = 14;
 
-/// Daily maxima of one time scale.
+/// The days of one time scale.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Record {
-    days: VecDeque<(i64, f64)>,
+    days: VecDeque<Day>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Day {
+    day: i64,
+    highest: f64,
+    lowest: f64,
 }
 
 impl Record {
-    /// Takes the minimum of a bucket that began at `t`. Days must not go back.
+    /// Takes the minimum of a bucket at `t` seconds. Days must not go back.
     pub fn push(&mut self, t: f64, low: f64) {
-        self.note((t / DAY).floor() as i64, low);
+        self.note(Day { day: (t / DAY).floor() as i64, highest: low, lowest: low });
     }
 
-    fn note(&mut self, day: i64, low: f64) {
+    fn note(&mut self, new: Day) {
         match self.days.back_mut() {
-            Some((last, highest)) if *last >= day => *highest = highest.max(low),
-            _ => self.days.push_back((day, low)),
+            Some(last) if last.day >= new.day => {
+                last.highest = last.highest.max(new.highest);
+                last.lowest = last.lowest.min(new.lowest);
+            }
+            _ => self.days.push_back(new),
         }
-        while self.days.front().is_some_and(|(old, _)| old + DAYS <= day) {
+        while self.days.front().is_some_and(|old| old.day + DAYS <= new.day) {
             self.days.pop_front();
         }
     }
 
     /// Takes over what `newer` saw.
     pub fn absorb(&mut self, newer: Self) {
-        for (day, low) in newer.days {
-            self.note(day, low);
+        for day in newer.days {
+            self.note(day);
         }
     }
 
-    /// The highest of all days; `None` before the first.
-    pub fn highest(&self) -> Option<f64> {
-        self.days.iter().map(|(_, low)| *low).reduce(f64::max)
+    /// The lowest and the highest of all days; `None` before the first.
+    pub fn range(&self) -> Option<(f64, f64)> {
+        self.days
+            .iter()
+            .map(|day| (day.lowest, day.highest))
+            .reduce(|(low, high), (lower, higher)| (low.min(lower), high.max(higher)))
     }
 }
 
@@ -54,14 +67,14 @@ mod tests {
     #[test]
     fn it_is_the_highest_of_two_weeks() {
         let mut record = Record::default();
-        assert_eq!(record.highest(), None);
+        assert_eq!(record.range(), None);
         for day in 0..20 {
             record.push(f64::from(day) * DAY, if day == 3 { 9.0 } else { 5.0 });
         }
-        assert_eq!(record.highest(), Some(5.0), "day 3 is forgotten on day 17");
+        assert_eq!(record.range(), Some((5.0, 5.0)), "day 3 is forgotten on day 17");
         record.push(20.0 * DAY, 7.0);
         record.push(20.5 * DAY, 6.0);
-        assert_eq!(record.highest(), Some(7.0));
+        assert_eq!(record.range(), Some((5.0, 7.0)));
         assert!(record.days.len() <= 14);
     }
 
@@ -72,7 +85,7 @@ mod tests {
         segment.push(0.5 * DAY, 8.0);
         segment.push(1.5 * DAY, 2.0);
         workload.absorb(segment);
-        assert_eq!(workload.highest(), Some(8.0));
+        assert_eq!(workload.range(), Some((2.0, 8.0)));
         assert_eq!(workload.days.len(), 2);
     }
 }

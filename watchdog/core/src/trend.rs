@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::BUCKETS;
 use crate::units::BytesPerSecond;
 
 /// One point of the envelope: seconds and bytes.
@@ -35,34 +36,54 @@ pub struct Trend {
 /// Two-sided 95 % quantile of the normal distribution.
 const Z95: f64 = 1.96;
 
-/// Theil–Sen over `points` (ascending in time). `None` below six points: with fewer, the 95 % bounds span every
-/// pairwise slope and mean nothing.
+/// Kendall's tau of `points`: the share of pairs that rise less the share of those that fall, −1 to 1; 0 without pairs.
+/// A glance that spares the slopes where nothing rises, which is nearly always.
+pub fn kendall(points: &[Point]) -> f64 {
+    let (mut s, mut pairs) = (0i32, 0i32);
+    for (i, a) in points.iter().enumerate() {
+        for b in &points[i + 1..] {
+            s += i32::from(b.bytes > a.bytes) - i32::from(b.bytes < a.bytes);
+            pairs += 1;
+        }
+    }
+    f64::from(s) / f64::from(pairs.max(1))
+}
+
+/// Share of pairs that rise, Kendall's tau: 0.55 of 66 pairs is z = 2.5, one false rise in 160 on white noise.
+pub const MIN_TAU: f64 = 0.55;
+
+/// Most points that are taken: a window's buckets.
+const MAX_POINTS: usize = BUCKETS;
+const MAX_PAIRS: usize = MAX_POINTS * (MAX_POINTS - 1) / 2;
+
+/// Theil–Sen over `points` (ascending in time). `None` below six points, as with fewer the 95 % bounds span every
+/// pairwise slope and mean nothing, and above [`BUCKETS`].
 pub fn theil_sen(points: &[Point]) -> Option<Trend> {
     let n = points.len();
-    if n < 6 {
+    if !(6..=MAX_POINTS).contains(&n) {
         return None;
     }
-    let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
-    let mut s = 0i64;
+    // On the stack: this runs at every closed bucket of every window.
+    let mut pairs = [0.0; MAX_PAIRS];
+    let mut count = 0;
     for (i, a) in points.iter().enumerate() {
         for b in &points[i + 1..] {
             let dt = b.t - a.t;
             if dt <= 0.0 {
                 return None;
             }
-            let slope = (b.bytes - a.bytes) / dt;
-            s += i64::from(slope > 0.0) - i64::from(slope < 0.0);
-            slopes.push(slope);
+            pairs[count] = (b.bytes - a.bytes) / dt;
+            count += 1;
         }
     }
-    let count = slopes.len();
+    let slopes = &mut pairs[..count];
     let nf = n as f64;
     // Variance of Kendall's S without ties (Kendall 1975); Sen's interval takes the ranks (N ± z·σ) / 2.
     let sigma = (nf * (nf - 1.0) * (2.0 * nf + 5.0) / 18.0).sqrt();
     let half = Z95 * sigma;
     let low_rank = ((count as f64 - half) / 2.0).floor().max(0.0) as usize;
     let high_rank = (((count as f64 + half) / 2.0).ceil() as usize).min(count - 1);
-    let slope = median(&mut slopes)?;
+    let slope = median(slopes)?;
     let mut ranked = |rank: usize| *slopes.select_nth_unstable_by(rank, f64::total_cmp).1;
     let (low, high) = (ranked(low_rank), ranked(high_rank));
     Some(Trend {
@@ -70,7 +91,7 @@ pub fn theil_sen(points: &[Point]) -> Option<Trend> {
         low: BytesPerSecond(low),
         high: BytesPerSecond(high),
         window: points[n - 1].t - points[0].t,
-        tau: s as f64 / count as f64,
+        tau: kendall(points),
     })
 }
 
@@ -86,8 +107,6 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
     Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(lower, upper) })
 }
 
-/// Share of pairs that rise, Kendall's tau: 0.55 of 66 pairs is z = 2.5, one false rise in 160 on white noise.
-const MIN_TAU: f64 = 0.55;
 /// The last third must climb at half the window's pace, else it is a plateau in the making.
 const STILL_CLIMBING: f64 = 0.5;
 

@@ -20,7 +20,7 @@ const LAST_CHANCE_SECONDS: f64 = 10.0;
 const LAST_CHANCE_GATE: f64 = 0.50;
 
 /// Share of the limit that must be in use before a leak is told, by the seconds that are left.
-const GATES: [(f64, f64); 4] = [(20.0, 0.40), (60.0, 0.50), (600.0, 0.75), (f64::INFINITY, 0.80)];
+const GATES: [(f64, f64); 4] = [(5.0, 0.40), (20.0, 0.60), (60.0, 0.75), (f64::INFINITY, 0.85)];
 /// With a day of history the record speaks for itself.
 const SEASONED_SECONDS: f64 = 86_400.0;
 const SEASONED_GATE: f64 = 0.70;
@@ -46,7 +46,7 @@ pub(super) fn grade(finding: &Finding, at: Moment, used: Bytes, limit: Option<By
         graded.level = if finding.rising { Level::Suspect } else { Level::Calm };
         return graded;
     };
-    if finding.trend.low.0 <= 0.0 {
+    if !finding.trend.rises() {
         return graded;
     }
     // Peaks touch the limit first; a service that never falls below what it uses now has none.

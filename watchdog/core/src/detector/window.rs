@@ -7,15 +7,17 @@ use crate::history::History;
 use crate::load::{self, Explained};
 use crate::record::Record;
 use crate::saturation::asymptote;
-use crate::trend::{Point, Trend, median, theil_sen};
+use crate::trend::{MIN_TAU, Point, Trend, kendall, median, theil_sen};
 use crate::units::{Bytes, Moment};
 
 /// Growth in the window as a share of the limit; below it a leak can wait for a longer window. Without a limit the
 /// share is taken of what is used: a tenth more within the window is material.
 const MATERIAL: f64 = 0.03;
 const MATERIAL_OF_USED: f64 = 0.10;
-/// A new high must exceed the record by this share of the limit: two noisy nights never end alike.
+/// A new high must exceed the record by this share of the limit, as two noisy nights never end alike, and by this share
+/// of the range the workload has moved in, as what has wandered far before will wander further.
 const ABOVE_RECORD: f64 = 0.01;
+const BEYOND_RANGE: f64 = 0.25;
 
 /// What the window cannot see by itself.
 pub(super) struct Circumstances<'a> {
@@ -23,6 +25,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) limit: Option<Bytes>,
     /// What stays below this is no new high, whatever the window remembers.
     pub(super) floor: f64,
+    /// Where a leak was told of that was none.
+    pub(super) refuted: Option<f64>,
     pub(super) history: &'a History,
 }
 
@@ -74,6 +78,11 @@ impl Window {
         self.finding.as_ref()
     }
 
+    /// Whether it has seen enough to find anything.
+    pub(super) fn is_full(&self) -> bool {
+        self.envelope.full().is_some()
+    }
+
     pub(super) fn end_segment(&mut self, killed: bool) {
         for bucket in self.envelope.buckets() {
             self.segment.push(bucket.at, bucket.min);
@@ -86,48 +95,72 @@ impl Window {
         self.finding = None;
     }
 
-    pub(super) fn observe(&mut self, at: Moment, load: Option<f64>, now: &Circumstances<'_>) {
+    /// Takes one value. `report` asks for a finding also where nothing rises.
+    pub(super) fn observe(
+        &mut self,
+        at: Moment,
+        load: Option<f64>,
+        now: &Circumstances<'_>,
+        report: bool,
+    ) {
         let segment = &mut self.segment;
         let left = |old: &Bucket| segment.push(old.at, old.min);
         if self.envelope.push(at.0, now.used.as_f64(), load, left) {
-            self.finding = self.find(at.0, now);
+            self.finding = self.find(at.0, now, report);
         }
     }
 
-    fn find(&self, t: f64, now: &Circumstances<'_>) -> Option<Finding> {
+    fn find(&self, t: f64, now: &Circumstances<'_>, report: bool) -> Option<Finding> {
         let buckets = self.envelope.full()?;
         let points: Vec<Point> = buckets.iter().map(Bucket::low).collect();
+        if !report && kendall(&points) < MIN_TAU {
+            return None;
+        }
         let trend = theil_sen(&points)?;
         let last = points.last()?;
-        let mut heights: Vec<f64> = buckets.iter().map(|b| b.max - b.min).collect();
-        let peaks = median(&mut heights)?;
-        let limit = now.limit.map(Bytes::as_f64);
-        let material = limit.map_or(now.used.as_f64() * MATERIAL_OF_USED, |limit| limit * MATERIAL);
-        let rising = trend.rises()
-            && trend.slope.0 * trend.window >= material
-            && trend.still_climbs(&points);
-        let records = [self.segment.highest(), self.workload.highest()];
-        let record = records.into_iter().flatten().reduce(f64::max);
-        let margin = limit.map_or(0.0, |limit| limit * ABOVE_RECORD);
-        let new_high = last.bytes > now.floor.max(record.map_or(0.0, |record| record + margin));
-        Some(Finding {
+        let mut finding = Finding {
             trend,
             window: self.envelope.window(),
-            level: trend.level(&points, last.t),
+            level: last.bytes,
             at: last.t,
-            peaks,
-            rising,
-            saturating: rising
-                && asymptote(&points)
-                    .is_some_and(|level| limit.is_none_or(|limit| level + peaks < limit)),
-            new_high,
+            peaks: 0.0,
+            rising: false,
+            saturating: false,
+            new_high: false,
             has_past: self.envelope.watched(t) >= 2.0 * self.envelope.window(),
-            explained: if rising && new_high {
-                load::explains(buckets.iter(), now.history, material)
-            } else {
-                Explained::Unknown
-            },
+            explained: Explained::Unknown,
             watched: self.envelope.watched(t),
-        })
+        };
+        if !trend.rises() {
+            return Some(finding);
+        }
+        let limit = now.limit.map(Bytes::as_f64);
+        let material = limit.map_or(now.used.as_f64() * MATERIAL_OF_USED, |limit| limit * MATERIAL);
+        let mut heights: Vec<f64> = buckets.iter().map(|b| b.max - b.min).collect();
+        finding.peaks = median(&mut heights)?;
+        finding.level = trend.level(&points, last.t);
+        finding.rising = trend.slope.0 * trend.window >= material && trend.still_climbs(&points);
+        if !finding.rising {
+            return Some(finding);
+        }
+        let ranges = [self.segment.range(), self.workload.range()];
+        let range = ranges
+            .into_iter()
+            .flatten()
+            .reduce(|(low, high), (lower, higher)| (low.min(lower), high.max(higher)));
+        let beyond = |(low, high): (f64, f64)| {
+            high + ((high - low) * BEYOND_RANGE).max(limit.unwrap_or(0.0) * ABOVE_RECORD)
+        };
+        let high = now
+            .floor
+            .max(range.map_or(0.0, beyond))
+            .max(now.refuted.map_or(0.0, |refuted| refuted + material));
+        finding.new_high = last.bytes > high;
+        finding.saturating = asymptote(&points)
+            .is_some_and(|level| limit.is_none_or(|limit| level + finding.peaks < limit));
+        if finding.new_high {
+            finding.explained = load::explains(buckets.iter(), now.history, material);
+        }
+        Some(finding)
     }
 }
