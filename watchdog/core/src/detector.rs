@@ -108,6 +108,7 @@ const VERDICT_SECONDS: f64 = 1.0;
 /// Where no process id says so, a fall from this share of the limit to about the lowest that this process ever used is
 /// a kill and a restart. A collector's fall ends above it.
 const KILLED_AT: f64 = 0.90;
+const FELL_TO: f64 = 0.60;
 const ABOUT_LOWEST: f64 = 1.25;
 /// Samples at the start of a process that do not count for its lowest: it was only just mapped.
 const STARTING_SAMPLES: u32 = 8;
@@ -210,7 +211,7 @@ impl Detector {
             level,
             verdict,
             trend: graded.finding.map(|finding| finding.trend),
-            forecast: graded.forecast,
+            forecast: graded.forecast(self.windows.iter().filter_map(Window::finding)),
             used,
             limit: sample.limit,
             next_sample_in,
@@ -223,7 +224,8 @@ impl Detector {
         if let Some(last) = self.last {
             let was_full =
                 last.limit.is_some_and(|limit| last.used.fraction_of(limit) >= KILLED_AT);
-            let fell = used < last.used && used.as_f64() <= last.lowest.as_f64() * ABOUT_LOWEST;
+            let to = (last.used.as_f64() * FELL_TO).min(last.lowest.as_f64() * ABOUT_LOWEST);
+            let fell = used.as_f64() <= to;
             if sample.age < last.age || (was_full && fell) {
                 self.end_segment(was_full);
             } else if last.limit != sample.limit {

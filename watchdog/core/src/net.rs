@@ -9,7 +9,7 @@ use crate::units::{Bytes, Moment};
 
 /// Share of the limit from which it speaks, and for how many seconds it must hold.
 const SHARE: f64 = 0.90;
-const SECONDS: f64 = 60.0;
+const SECONDS: f64 = 180.0;
 /// Share of the limit by which a level must exceed the one told of.
 const NEARER: f64 = 0.02;
 /// Seconds after which a level that was told of and lived with is silent.

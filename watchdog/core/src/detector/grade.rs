@@ -2,7 +2,7 @@
 
 use crate::detector::Level;
 use crate::detector::window::Finding;
-use crate::forecast::{Forecast, forecast};
+use crate::forecast::{Forecast, Pace, forecast};
 use crate::load::Explained;
 use crate::units::{Bytes, Moment};
 
@@ -10,6 +10,11 @@ use crate::units::{Bytes, Moment};
 const SHORTEST_LEAK_WINDOW: f64 = 4.0;
 /// A leak is told when the kill is at most this many windows away: no claim about the far future from a short past.
 const LEAK_HORIZON: f64 = 2.0;
+/// How well the slope must be known: its lower bound as a share of it. Bursts of minutes rise in one leap, so on windows
+/// shorter than an hour the slope must be well known; on longer ones a leak may come in steps.
+const LONG_WINDOW: f64 = 3600.0;
+const SURE_SHORT: f64 = 0.65;
+const SURE_LONG: f64 = 0.30;
 /// Suspicion looks further, as being wrong costs one heap profile.
 const SUSPECT_HORIZON: f64 = 16.0;
 /// A leak this near its end is imminent: two minutes is what a person needs to do anything at all.
@@ -20,10 +25,15 @@ const LAST_CHANCE_SECONDS: f64 = 10.0;
 const LAST_CHANCE_GATE: f64 = 0.50;
 
 /// Share of the limit that must be in use before a leak is told, by the seconds that are left.
-const GATES: [(f64, f64); 4] = [(5.0, 0.40), (20.0, 0.60), (60.0, 0.75), (f64::INFINITY, 0.85)];
+const GATES: [(f64, f64); 4] = [(5.0, 0.40), (20.0, 0.65), (60.0, 0.80), (f64::INFINITY, 0.85)];
 /// With a day of history the record speaks for itself.
-const SEASONED_SECONDS: f64 = 86_400.0;
-const SEASONED_GATE: f64 = 0.70;
+const SEASONED_SECONDS: f64 = 1.5 * 86_400.0;
+const SEASONED_GATE: f64 = 0.75;
+/// Where the load is known and did not grow, the commonest innocents are ruled out.
+const UNEXPLAINED_GATE: f64 = 0.80;
+/// Windows that say something of the time left, by their length over it: much shorter ones see a moment, much longer
+/// ones what was before the growth.
+const SCALES: (f64, f64) = (0.25, 8.0);
 /// Share of the time left for which a leak must speak before it is told, and its bound in seconds.
 const PATIENCE: f64 = 0.05;
 const MOST_PATIENCE: f64 = 600.0;
@@ -33,7 +43,8 @@ const MOST_PATIENCE: f64 = 600.0;
 pub(super) struct Graded {
     pub(super) level: Level,
     pub(super) finding: Option<Finding>,
-    pub(super) forecast: Option<Forecast>,
+    /// What is left below the limit for peaks as they are.
+    pub(super) headroom: Bytes,
     /// Seconds for which a leak must speak before it is told.
     pub(super) patience: f64,
 }
@@ -51,8 +62,8 @@ pub(super) fn grade(finding: &Finding, at: Moment, used: Bytes, limit: Option<By
     }
     // Peaks touch the limit first; a service that never falls below what it uses now has none.
     let line = finding.level + finding.trend.slope.0 * (at.0 - finding.at).max(0.0);
-    let top = Bytes((line + finding.peaks).max(used.as_f64()) as u64);
-    graded.forecast = forecast(top, limit, &finding.trend);
+    let top = Bytes((line + finding.peaks).min(finding.recent).max(used.as_f64()) as u64);
+    graded.headroom = limit - top;
     if !finding.rising {
         return graded;
     }
@@ -60,6 +71,23 @@ pub(super) fn grade(finding: &Finding, at: Moment, used: Bytes, limit: Option<By
     graded.patience = (left * PATIENCE).min(MOST_PATIENCE);
     graded.level = level(finding, top.fraction_of(limit), left);
     graded
+}
+
+impl Graded {
+    /// When the limit is hit at the pace of its finding, and of every other time scale that sees the growth.
+    pub(super) fn forecast<'a>(
+        &self,
+        others: impl Iterator<Item = &'a Finding>,
+    ) -> Option<Forecast> {
+        let finding = self.finding.filter(|finding| finding.trend.rises())?;
+        let left = self.headroom.as_f64() / finding.trend.slope.0;
+        let scales = SCALES.0..SCALES.1;
+        let pace = others
+            .filter(|other| other.trend.rises() && scales.contains(&(other.window / left)))
+            .filter(|other| other.sureness() >= SURE_LONG)
+            .fold(Pace::of(&finding.trend), |pace, other| pace.and(&other.trend));
+        forecast(self.headroom, pace)
+    }
 }
 
 fn level(finding: &Finding, share: f64, left: f64) -> Level {
@@ -70,11 +98,14 @@ fn level(finding: &Finding, share: f64, left: f64) -> Level {
         && finding.has_past
         && !finding.saturating
         && finding.explained != Explained::ByLoad;
+    let long = finding.window >= LONG_WINDOW;
+    let sure = finding.sureness() >= if long { SURE_LONG } else { SURE_SHORT };
     let leak = shape
+        && sure
         && finding.window >= SHORTEST_LEAK_WINDOW
         && share >= gate(finding, left)
         && left <= finding.window * LEAK_HORIZON;
-    let last_chance = shape && share >= LAST_CHANCE_GATE && left <= LAST_CHANCE_SECONDS;
+    let last_chance = shape && sure && share >= LAST_CHANCE_GATE && left <= LAST_CHANCE_SECONDS;
     match (leak, last_chance) {
         (true, _) if left <= IMMINENT_SECONDS => Level::Imminent,
         (_, true) => Level::Imminent,
@@ -85,5 +116,15 @@ fn level(finding: &Finding, share: f64, left: f64) -> Level {
 
 fn gate(finding: &Finding, left: f64) -> f64 {
     let gate = GATES.iter().find(|(seconds, _)| left <= *seconds).map_or(1.0, |(_, gate)| *gate);
-    if finding.watched >= SEASONED_SECONDS { gate.min(SEASONED_GATE) } else { gate }
+    // Less is enough only where the slope is beyond doubt.
+    if finding.window < LONG_WINDOW || finding.sureness() < SURE_SHORT {
+        return gate;
+    }
+    let seasoned = finding.watched >= SEASONED_SECONDS;
+    let unexplained = finding.explained == Explained::Not;
+    gate.min(if seasoned { SEASONED_GATE } else { 1.0 }).min(if unexplained {
+        UNEXPLAINED_GATE
+    } else {
+        1.0
+    })
 }

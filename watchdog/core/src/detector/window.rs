@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::{Bucket, Envelope};
+use crate::envelope::{BUCKETS, Bucket, Envelope};
 use crate::history::History;
 use crate::load::{self, Explained};
 use crate::record::Record;
@@ -41,6 +41,8 @@ pub(super) struct Finding {
     pub(super) at: f64,
     /// How far peaks reach above the envelope, in bytes: the kill comes when a peak touches the limit.
     pub(super) peaks: f64,
+    /// The highest value of the window's last quarter, in bytes: a line may overshoot, this was there.
+    pub(super) recent: f64,
     /// It rises, materially, and climbs still.
     pub(super) rising: bool,
     /// It approaches a level that is safe to live at.
@@ -52,6 +54,13 @@ pub(super) struct Finding {
     pub(super) explained: Explained,
     /// Seconds this process was watched for.
     pub(super) watched: f64,
+}
+
+impl Finding {
+    /// The slope's lower bound as a share of the slope: 1 for a straight line, below 0 when it may not rise at all.
+    pub(super) fn sureness(&self) -> f64 {
+        self.trend.low.0 / self.trend.slope.0
+    }
 }
 
 /// One time scale.
@@ -124,6 +133,7 @@ impl Window {
             level: last.bytes,
             at: last.t,
             peaks: 0.0,
+            recent: last.bytes,
             rising: false,
             saturating: false,
             new_high: false,
@@ -139,6 +149,8 @@ impl Window {
         let mut heights: Vec<f64> = buckets.iter().map(|b| b.max - b.min).collect();
         finding.peaks = median(&mut heights)?;
         finding.level = trend.level(&points, last.t);
+        finding.recent =
+            buckets.iter().rev().take(BUCKETS / 4).map(|b| b.max).fold(last.bytes, f64::max);
         finding.rising = trend.slope.0 * trend.window >= material && trend.still_climbs(&points);
         if !finding.rising {
             return Some(finding);
