@@ -41,6 +41,9 @@ pub enum Command {
     /// Start a command and watch it; say at the end whether it leaks.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Replay recorded series through the detector: what would it have said, and when.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(BacktestArgs),
     /// Check permissions, limit, probe, profiling and Slack, and say how to mend each.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Box<WatchArgs>),
@@ -69,6 +72,16 @@ Examples:
       in a pipeline: stops at the first leak that is told, else after ten minutes
 
 Exit status: 0 no leak, 3 leak, 4 undecided (watched too short), else the command's own failure.";
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  oomen backtest --limit 512MiB orders.csv
+      one series with the columns t_seconds and rss_bytes; anon_bytes is better where there is one
+  oomen backtest --format json history/ > results.jsonl
+      every *.csv and *.csv.gz of a directory, with the limits of its index.csv
+
+An alarm uses only what was known when it was raised. Columns, units and bad input: docs/backtest.md.
+Exit status: 0 when every series was read, alarms or not; 1 when one was not.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -159,6 +172,32 @@ pub struct RunArgs {
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<String>,
+}
+
+/// What to replay and how.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// Series as CSV, plain or gzip, or directories of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// How the results are written to stdout.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: BacktestFormat,
+    /// The limit of series in bytes that give none, as 256MiB or 1Gi.
+    #[arg(long, value_name = "SIZE")]
+    pub limit: Option<Bytes>,
+    /// Seconds after a series's start in which filling up is not called leaking [default: 10s].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub warm_up: Option<Duration>,
+}
+
+/// The form of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BacktestFormat {
+    /// A line a series, its alarms below it, and a summary.
+    Text,
+    /// One JSON object a series and line.
+    Json,
 }
 
 /// How to confine a command.

@@ -1,6 +1,7 @@
 //! The watchdog: an omen before the OOMKill. This crate is the wiring; what it wires lives in the rooms beside it.
 
 pub mod app;
+pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod confine;

@@ -1,6 +1,8 @@
 //! The program `oomen` from outside: real processes, a kernel that really kills, and servers that misbehave.
 
 #[cfg(test)]
+mod backtest;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod doctor;
