@@ -58,6 +58,25 @@ fn the_made_up_series_raise_alarms_at_all() {
     }
 }
 
+#[test]
+fn the_unit_of_a_file_changes_nothing_that_is_said() {
+    for shape in 0..4 {
+        let bytes = rows(shape, 7, 2000, 1.0);
+        let in_unit = |unit: f64| -> Vec<_> {
+            let row = |row: &String| {
+                let cells: Vec<f64> =
+                    row.split(',').map(|cell| cell.parse().expect("a number")).collect();
+                format!("{},{},{}", cells[0], cells[1].round() / unit, cells[2] / unit)
+            };
+            bytes[..1].iter().cloned().chain(bytes[1..].iter().map(row)).collect()
+        };
+        let whole = alarms(&in_unit(1.0));
+        for unit in [LIMIT, 1024.0, 1024.0 * 1024.0 * 1024.0] {
+            assert_eq!(alarms(&in_unit(unit)), whole, "shape {shape}, a unit of {unit}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
