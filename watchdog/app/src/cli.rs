@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
+use watchdog_collect::requests::CounterName;
 use watchdog_core::units::Bytes;
 
 /// An omen before the OOMKill.
@@ -116,6 +117,12 @@ pub struct WatchArgs {
     /// Address of the service's probe: its admin port. Of several processes the oldest is taken to be the one it serves.
     #[arg(long, value_name = "URL")]
     pub probe: Option<Url>,
+    /// Address of the service's metrics, where its requests are counted: growth that follows the load is no leak.
+    #[arg(long, value_name = "URL", requires = "requests_counter")]
+    pub requests_url: Option<Url>,
+    /// The counter of requests in these metrics, as http_requests_total.
+    #[arg(long, value_name = "NAME", requires = "requests_url")]
+    pub requests_counter: Option<CounterName>,
     /// The limit whose crossing kills, as 256MiB or 1Gi [default: the cgroup's, else OOMEN_LIMIT_BYTES].
     #[arg(long, value_name = "SIZE")]
     pub limit: Option<Bytes>,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use url::Url;
+use watchdog_collect::requests::CounterName;
 use watchdog_core::detector::DetectorConfig;
 use watchdog_core::units::Bytes;
 
@@ -48,8 +49,19 @@ pub struct TargetConfig {
     pub which: Which,
     /// The service's admin address.
     pub probe: Option<Url>,
+    /// Where the service counts its requests.
+    pub requests: Option<RequestsConfig>,
     /// The limit, when it is said by hand.
     pub limit: Option<Bytes>,
+}
+
+/// Where a service counts its requests.
+#[derive(Clone, Debug)]
+pub struct RequestsConfig {
+    /// Its metrics, in Prometheus' text format.
+    pub url: Url,
+    /// The counter in them.
+    pub counter: CounterName,
 }
 
 /// Which processes a target means.
@@ -239,6 +251,7 @@ impl Config {
         for mut section in root.sections("target", MAX_TARGETS) {
             let name = section.string("name");
             let probe = section.parsed("probe");
+            let requests = read_requests(&mut section);
             let limit = section.parsed("limit");
             let pid = section.integer("pid", 1..=u64::from(u32::MAX));
             let process = section.string("process");
@@ -250,7 +263,9 @@ impl Config {
                 _ => None,
             };
             match which {
-                Some(which) => self.targets.push(TargetConfig { name, which, probe, limit }),
+                Some(which) => {
+                    self.targets.push(TargetConfig { name, which, probe, requests, limit });
+                }
                 None => section.mistake(
                     "process",
                     "say exactly one of process = \"NAME\", pid = N or pod = true",
@@ -276,14 +291,41 @@ impl Config {
             _ => None,
         };
         if let Some(which) = which {
-            self.targets = vec![TargetConfig { name: None, which, probe: None, limit: None }];
+            let target =
+                TargetConfig { name: None, which, probe: None, requests: None, limit: None };
+            self.targets = vec![target];
         }
         if let [target] = self.targets.as_mut_slice() {
             target.name = args.name.clone().or(target.name.take());
             target.probe = args.probe.clone().or(target.probe.take());
+            let requests = args.requests_url.clone().zip(args.requests_counter.clone());
+            target.requests = requests
+                .map(|(url, counter)| RequestsConfig { url, counter })
+                .or(target.requests.take());
             target.limit = args.limit.or(target.limit);
         }
     }
+}
+
+/// `requests = { url = "…", counter = "…" }` of a target.
+fn read_requests(target: &mut Section) -> Option<RequestsConfig> {
+    let present = target.has("requests");
+    let mut section = target.section("requests");
+    for (key, what) in [
+        ("url", "the service's metrics, as \"http://127.0.0.1:9101/metrics\""),
+        ("counter", "the metric that counts requests, as \"http_requests_total\""),
+    ] {
+        if present && !section.has(key) {
+            section.mistake(key, &format!("is missing: {what}"));
+        }
+    }
+    let url = section.parsed::<Url>("url");
+    if url.as_ref().is_some_and(|url| url.scheme() != "http") {
+        section.mistake("url", "must begin with http://: the counter is read without TLS");
+    }
+    let counter = section.parsed("counter");
+    target.absorb(section);
+    url.zip(counter).map(|(url, counter)| RequestsConfig { url, counter })
 }
 
 /// A secret from a file, without its line end. The file's content never reaches a message.

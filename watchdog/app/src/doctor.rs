@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use watchdog_collect::collector::{Collector, CollectorOptions};
+use watchdog_collect::requests::{RequestsClient, RequestsError};
 use watchdog_core::units::{Moment, WallTime};
 use watchdog_heap::symbolize::Symbolizer;
 use watchdog_report::sink::Sink;
 
 use crate::app::slack_sink;
 use crate::cli::WatchArgs;
-use crate::config::{Config, Environment, TargetConfig};
+use crate::config::{Config, Environment, RequestsConfig, TargetConfig};
 use crate::supervisor::{downward_limit, search};
 use crate::watcher::Probe;
 
@@ -79,6 +80,7 @@ async fn check_target(target: &TargetConfig, findings: &mut Vec<Finding>) {
         }
     }
     check_probe(target, findings).await;
+    findings.push(check_requests(target).await);
 }
 
 fn check_process(target: &TargetConfig, pid: u32, findings: &mut Vec<Finding>) {
@@ -155,6 +157,33 @@ async fn check_probe(target: &TargetConfig, findings: &mut Vec<Finding>) {
             mend: "is --probe the service's admin address, and the service up?".into(),
         },
     });
+}
+
+async fn check_requests(target: &TargetConfig) -> Finding {
+    let Some(RequestsConfig { url, counter }) = target.requests.clone() else {
+        return Lacking {
+            what: "no request counter: growth with the load cannot be told from a leak".into(),
+            mend: "name the service's metrics with --requests-url and its counter of requests with --requests-counter"
+                .into(),
+        };
+    };
+    let answer = match RequestsClient::new(url, counter.clone()) {
+        Ok(client) => client.fetch().await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(total) => Good(format!("the request counter {counter} is read: {total} so far")),
+        Err(error @ RequestsError::Http(_)) => Broken {
+            what: format!("the service's metrics cannot be read: {error}"),
+            mend: "does --requests-url name the service's metrics in Prometheus' text format, and is the service up?"
+                .into(),
+        },
+        Err(error) => Broken {
+            what: format!("no requests are counted: {error}"),
+            mend: "name one of those that its lines `# TYPE … counter` list, with --requests-counter"
+                .into(),
+        },
+    }
 }
 
 fn check_data_dir(dir: &Path) -> Finding {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use watchdog_collect::CollectError;
 use watchdog_collect::collector::{Collector, CollectorOptions};
 use watchdog_collect::discover::{self, Found};
@@ -16,7 +15,7 @@ use watchdog_core::units::Bytes;
 
 use crate::config::{TargetConfig, Which};
 use crate::context::Context;
-use crate::watcher::{Probe, Watcher};
+use crate::watcher::{Clients, Watcher};
 
 /// Processes that one target may mean; beyond it the name is too common.
 const MAX_PROCESSES: usize = 16;
@@ -47,9 +46,12 @@ pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: Ca
                 for found in
                     fresh.take(MAX_PROCESSES.saturating_sub(watched.len())).collect::<Vec<_>>()
                 {
-                    // A probe speaks for one process: its answers must not be taken for another's.
-                    let probe = target.probe.as_ref().filter(|_| watched.is_empty());
-                    if let Some(watcher) = attach(&context, &target, probe, &found) {
+                    // An address speaks for one process: its answers must not be taken for another's.
+                    let clients = match watched.is_empty() {
+                        true => Clients::of(&target),
+                        false => Clients::default(),
+                    };
+                    if let Some(watcher) = attach(&context, &target, clients, &found) {
                         let handle = watchers.spawn(watcher.run(stop.child_token()));
                         watched.insert(handle.id(), (found.pid, found.start_ticks));
                     }
@@ -125,7 +127,7 @@ fn by_pid(root: &Path, pid: u32) -> Result<Found, CollectError> {
 fn attach(
     context: &Arc<Context>,
     target: &TargetConfig,
-    probe: Option<&Url>,
+    clients: Clients,
     found: &Found,
 ) -> Option<Watcher> {
     let options = CollectorOptions {
@@ -143,13 +145,8 @@ fn attach(
             return None;
         }
     };
-    let probe = probe.and_then(|url| {
-        Probe::new(url)
-            .inspect_err(|error| tracing::error!(%error, "the probe cannot be asked"))
-            .ok()
-    });
     let (name, slot) = context.claim(target.name.as_deref().unwrap_or(&found.name));
-    Some(Watcher::new(Arc::clone(context), slot, name, collector, probe))
+    Some(Watcher::new(Arc::clone(context), slot, name, collector, clients))
 }
 
 /// The limit that Kubernetes' Downward API put into the environment.

@@ -1,10 +1,11 @@
 //! Watches one process from attachment to its end: samples, concludes, captures, names, tells.
 //!
-//! Sampling never waits: asking the allocator, taking a heap profile, naming a function and storing a dump are jobs
+//! Sampling never waits: asking the allocator, reading the request counter, taking a heap profile, naming a function and storing a dump are jobs
 //! beside it, and their results come in between two samples.
 
 mod captures;
 mod jobs;
+mod load;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use url::Url;
 use watchdog_collect::CollectError;
 use watchdog_collect::allocator::AllocatorClient;
 use watchdog_collect::collector::Collector;
+use watchdog_collect::requests::RequestsClient;
 use watchdog_core::detector::{Assessment, Detector, Level};
 use watchdog_core::incident::{Ending, IncidentTracker, TargetIdentity};
 use watchdog_core::profile::Profile;
@@ -24,9 +26,11 @@ use watchdog_core::units::{Bytes, Moment};
 use watchdog_heap::capture::HeapClient;
 use watchdog_heap::symbolize::Symbolizer;
 
+use crate::config::TargetConfig;
 use crate::context::{CaptureRequest, Context, Slot, lock};
 use crate::policy::CapturePolicy;
 use jobs::Done;
+use load::Load;
 
 /// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
 const ALLOCATOR_CALM: f64 = 5.0;
@@ -58,6 +62,7 @@ pub struct Watcher {
     to_name: Option<Arc<Profile>>,
     fresh_allocator: Option<Allocator>,
     asked: Option<Moment>,
+    load: Load,
     noted: Moment,
     last: Option<(Sample, Assessment)>,
     profiling: bool,
@@ -84,6 +89,32 @@ impl Probe {
     }
 }
 
+/// Whom a watcher asks over HTTP about its process.
+#[derive(Default)]
+pub struct Clients {
+    /// The probe, where the target has one.
+    pub probe: Option<Probe>,
+    /// The request counter, where one is named.
+    pub requests: Option<RequestsClient>,
+}
+
+impl Clients {
+    /// Those that a target names; one that cannot be made is said and left out.
+    pub fn of(target: &TargetConfig) -> Self {
+        let probe = target.probe.as_ref().and_then(|url| {
+            Probe::new(url)
+                .inspect_err(|error| tracing::error!(%error, "the probe cannot be asked"))
+                .ok()
+        });
+        let requests = target.requests.clone().and_then(|requests| {
+            RequestsClient::new(requests.url, requests.counter)
+                .inspect_err(|error| tracing::error!(%error, "the request counter cannot be read"))
+                .ok()
+        });
+        Self { probe, requests }
+    }
+}
+
 impl Watcher {
     /// Takes over a slot for the process that `collector` has opened.
     pub fn new(
@@ -91,7 +122,7 @@ impl Watcher {
         slot: Arc<Slot>,
         name: String,
         collector: Collector,
-        probe: Option<Probe>,
+        clients: Clients,
     ) -> Self {
         let identity = TargetIdentity {
             name: name.clone(),
@@ -105,7 +136,7 @@ impl Watcher {
             .inspect_err(|error| tracing::warn!(target_name = %name, %error, "no symbols: functions will not be named"))
             .ok()
             .map(Arc::new);
-        let (allocator, heap) = probe.map(|probe| (probe.allocator, probe.heap)).unzip();
+        let (allocator, heap) = clients.probe.map(|probe| (probe.allocator, probe.heap)).unzip();
         *lock(&slot.detector) = Detector::new(context.detector);
         lock(&slot.status).identity = identity.clone();
         Self {
@@ -125,6 +156,7 @@ impl Watcher {
             to_name: None,
             fresh_allocator: None,
             asked: None,
+            load: Load::new(clients.requests),
             noted: Moment::default(),
             last: None,
             profiling: true,
@@ -150,6 +182,7 @@ impl Watcher {
                     () = &mut wake => break false,
                     () = stop.cancelled() => break true,
                     Some(done) = self.jobs.join_next() => self.done(done),
+                    () = self.load.due() => self.ask_requests(),
                     Some(request) = requests.recv() => self.requested(request),
                 }
             };
@@ -170,6 +203,7 @@ impl Watcher {
         let failures = self.collector.cgroup_failures();
         let mut sample = self.collector.sample(at, wall)?;
         sample.allocator = self.fresh_allocator.take();
+        sample.load = self.load.at(at);
         let seen = lock(&self.slot.detector).observe(&sample);
         self.publish(&sample, &seen, self.collector.cgroup_failures() > failures);
         if let Some(change) = self.tracker.observe(&seen, wall) {
@@ -229,12 +263,14 @@ impl Watcher {
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Allocator(result)) => self.allocator_read(result),
+            Ok(Done::Requests(at, result)) => self.requests_read(at, result),
             Ok(Done::Captured(captured)) => self.captured(*captured),
             Ok(Done::Stored(id)) => self.stored(id),
             Ok(Done::Named(result)) => self.named(*result),
             Err(error) => {
                 tracing::error!(target_name = %self.name, %error, "a job failed");
                 (self.capturing, self.asking, self.naming) = (false, false, false);
+                self.load.lost();
             }
         }
     }

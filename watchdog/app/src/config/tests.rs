@@ -47,6 +47,9 @@ fn the_example_is_valid_and_whole() {
     let config = parse(&example).unwrap();
     assert_eq!(config.targets.len(), 2);
     assert_eq!(config.targets[0].limit, Some(Bytes::from_mib(256)));
+    let requests = config.targets[0].requests.as_ref().unwrap();
+    assert_eq!(requests.counter.as_str(), "http_requests_total");
+    assert!(config.targets[1].requests.is_none());
     let slack = config.slack.as_ref().unwrap();
     assert_eq!(slack.channel, "#oncall");
     assert!(!format!("{config:?}").contains("xoxb-secret"), "a secret in Debug");
@@ -57,6 +60,8 @@ fn flags_win_over_the_file() {
     let args = WatchArgs {
         process: Some("orders".into()),
         limit: Some(Bytes::from_mib(64)),
+        requests_url: Some("http://localhost:1/m".parse().unwrap()),
+        requests_counter: Some("served_total".parse().unwrap()),
         listen: Some("127.0.0.1:1".parse().unwrap()),
         ..WatchArgs::default()
     };
@@ -65,6 +70,8 @@ fn flags_win_over_the_file() {
     assert_eq!(config.listen.port(), 1);
     assert_eq!(config.targets[0].which, Which::Process("orders".into()));
     assert_eq!(config.targets[0].limit, Some(Bytes::from_mib(64)));
+    let requests = config.targets[0].requests.as_ref().unwrap();
+    assert_eq!(requests.url.as_str(), "http://localhost:1/m");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use watchdog_collect::allocator::AllocatorClient;
+use watchdog_collect::requests::RequestsClient;
 use watchdog_core::culprit::{Culprit, NotYet};
 use watchdog_core::profile::Profile;
 use watchdog_core::sample::Allocator;
-use watchdog_core::units::WallTime;
+use watchdog_core::units::{Moment, WallTime};
 use watchdog_heap::capture::HeapClient;
 use watchdog_heap::store::{DumpStore, NewDump};
 use watchdog_heap::symbolize::Symbolizer;
@@ -18,6 +19,7 @@ use crate::policy::Reason;
 /// A finished job.
 pub(super) enum Done {
     Allocator(Result<Allocator, String>),
+    Requests(Moment, Result<f64, String>),
     Captured(Box<Captured>),
     Stored(Result<String, String>),
     Named(Box<Naming>),
@@ -35,6 +37,11 @@ pub(super) struct Captured {
 
 pub(super) async fn allocator(client: Arc<AllocatorClient>) -> Done {
     Done::Allocator(client.fetch().await.map_err(|error| error.to_string()))
+}
+
+/// Reads the request counter; `at` is when it was asked.
+pub(super) async fn requests(client: Arc<RequestsClient>, at: Moment) -> Done {
+    Done::Requests(at, client.fetch().await.map_err(|error| error.to_string()))
 }
 
 pub(super) async fn capture(

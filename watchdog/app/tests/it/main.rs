@@ -15,6 +15,8 @@ mod hostile_probe;
 #[cfg(test)]
 mod hostile_slack;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod secrets;
