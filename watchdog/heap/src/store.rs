@@ -206,10 +206,12 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Names of the files in a directory; those that are not UTF-8 are not ours.
+/// Names of the files in a directory; those that are not UTF-8 are not ours, nor are directories.
 fn file_names(dir: &Path) -> io::Result<Vec<String>> {
-    let names = fs::read_dir(dir)?.filter_map(Result::ok);
-    Ok(names.filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    let files = fs::read_dir(dir)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()));
+    Ok(files.filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// Looks at one file when the store is opened and returns its sequence number, 0 if it has none.
