@@ -2,12 +2,13 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use watchdog_heap::store::{DumpStore, StoreBounds};
 use watchdog_report::pipeline::{Options, Pipeline};
@@ -17,8 +18,9 @@ use watchdog_report::terminal::{Format, TerminalSink};
 use watchdog_web::AppContext;
 
 use crate::config::{Config, SlackConfig};
-use crate::context::Context;
-use crate::supervisor::supervise;
+use crate::context::{Context, PROC, wall_now};
+use crate::state::{self, Keeper, Restored};
+use crate::supervisor::{MAX_PROCESSES, supervise};
 
 /// Time for the last deliveries at shutdown; with the web server's three seconds beside it, all ends within five.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -31,6 +33,7 @@ pub struct App {
     pub address: SocketAddr,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    keeper: Option<JoinHandle<Keeper>>,
 }
 
 impl App {
@@ -46,7 +49,12 @@ impl App {
         let store = DumpStore::open(config.data_dir.clone(), bounds)
             .with_context(|| format!("the data directory {}", config.data_dir.display()))?;
         let pipeline = Pipeline::start(sinks(&config)?, &Options::default());
-        let context = Arc::new(Context::new(config.detector, store, pipeline));
+        let places = config.targets.len() * MAX_PROCESSES;
+        let restored = match config.state_interval {
+            Some(_) => state::restore(&config.data_dir, places, Path::new(PROC), wall_now()),
+            None => Restored::cold(Path::new(PROC)),
+        };
+        let context = Arc::new(Context::new(config.detector, store, pipeline, restored));
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -68,13 +76,25 @@ impl App {
                 tracing::error!(%error, "the page cannot be served");
             }
         });
-        Ok(Self { context, address, stop, tasks })
+        let keeper = config.state_interval.map(|interval| {
+            let keeper = Keeper::new(Arc::clone(&context), config.data_dir, places);
+            tokio::spawn(keeper.run(interval, stop.child_token()))
+        });
+        Ok(Self { context, address, stop, tasks, keeper })
     }
 
-    /// Stops watching, delivers what is pending and ends within five seconds.
+    /// Stops watching, writes what the detectors remember, delivers what is pending and ends within five seconds.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let tasks = async { while self.tasks.join_next().await.is_some() {} };
+        let tasks = async {
+            while self.tasks.join_next().await.is_some() {}
+            // Only now the last samples are taken. A keeper that failed has said so.
+            if let Some(keeper) = self.keeper
+                && let Ok(mut keeper) = keeper.await
+            {
+                keeper.save().await;
+            }
+        };
         tokio::join!(
             async { tokio::time::timeout(DRAIN, tasks).await.ok() },
             self.context.pipeline.drain(DRAIN)

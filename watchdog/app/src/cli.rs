@@ -132,7 +132,7 @@ pub struct WatchArgs {
     /// File with the bearer token that heap downloads need when --listen is not loopback.
     #[arg(long, value_name = "FILE")]
     pub web_token_file: Option<PathBuf>,
-    /// Directory for heap dumps [default: oomen-data].
+    /// Directory for heap dumps and for what the detectors remember over a restart [default: oomen-data].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Slack channel to tell; the token comes from --slack-token-file or OOMEN_SLACK_TOKEN.

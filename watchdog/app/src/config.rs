@@ -5,6 +5,7 @@ mod section;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
@@ -24,8 +25,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Bearer token for heap downloads; required when `listen` is not loopback.
     pub web_token: Option<SecretString>,
-    /// Directory for heap dumps.
+    /// Directory for heap dumps and the detectors' state.
     pub data_dir: PathBuf,
+    /// How often the detectors' state is written to the data directory; `None` neither writes nor restores it.
+    pub state_interval: Option<Duration>,
     /// Heap dumps kept per target.
     pub keep_dumps: usize,
     /// Bytes that all heap dumps may take together.
@@ -123,6 +126,8 @@ const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9911);
 /// First, last and three between: what a ramp needs to be understood.
 const DEFAULT_KEEP: u64 = 5;
+/// What a crash of the watchdog loses at most. A week's history of a target is 160 KiB to write.
+const DEFAULT_STATE_INTERVAL: Duration = Duration::from_secs(60);
 const DEFAULT_DUMP_BYTES: Bytes = Bytes::from_mib(256);
 /// A hundred targets of one watchdog; beyond it the mistake is more likely than the wish.
 const MAX_TARGETS: usize = 100;
@@ -159,6 +164,7 @@ impl Config {
                 .clone()
                 .or(root.string("data_dir").map(PathBuf::from))
                 .unwrap_or_else(|| PathBuf::from("oomen-data")),
+            state_interval: Some(DEFAULT_STATE_INTERVAL),
             keep_dumps: 0,
             max_dump_bytes: DEFAULT_DUMP_BYTES,
             slack: None,
@@ -168,6 +174,7 @@ impl Config {
             targets: Vec::new(),
         };
         config.read_web_token(&mut root, args);
+        config.read_state(&mut root);
         config.read_dumps(&mut root);
         config.read_detector(&mut root, args);
         config.read_slack(&mut root, args, environment);
@@ -188,6 +195,12 @@ impl Config {
                     self.listen
                 ),
             );
+        }
+    }
+
+    fn read_state(&mut self, root: &mut Section) {
+        if let Some(seconds) = root.seconds("state_interval", 1.0..=3600.0) {
+            self.state_interval = Some(Duration::from_secs_f64(seconds));
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 use watchdog_collect::process::SelfReader;
-use watchdog_core::detector::{Detector, DetectorConfig};
+use watchdog_core::detector::DetectorConfig;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Change, Incident};
 use watchdog_core::units::{Moment, WallTime};
@@ -16,6 +16,12 @@ use watchdog_report::pipeline::Pipeline;
 use watchdog_web::dumps::{CaptureError, CaptureFuture, Dump, Dumps};
 use watchdog_web::status::{Build, Own, SinkStatus, Source, Status, TargetStatus};
 
+use crate::clock::{Clock, Stamp};
+use crate::state::Restored;
+use crate::workload::{Process, Workload};
+
+/// The proc file system.
+pub const PROC: &str = "/proc";
 /// Incidents kept for the page and the API.
 const MAX_INCIDENTS: usize = 200;
 
@@ -29,8 +35,11 @@ pub struct Context {
     pub store: Arc<DumpStore>,
     /// The way to people.
     pub pipeline: Pipeline,
-    started: (Instant, WallTime),
+    clock: Clock,
+    started: WallTime,
     targets: Mutex<BTreeMap<String, Arc<Slot>>>,
+    /// Places of an earlier watchdog that no process was found for yet. Locked after `targets`.
+    restored: Mutex<BTreeMap<String, Arc<Slot>>>,
     incidents: Mutex<VecDeque<Incident>>,
     own: Mutex<Option<SelfReader>>,
 }
@@ -39,8 +48,8 @@ pub struct Context {
 pub struct Slot {
     /// What the web shows.
     pub status: Mutex<TargetStatus>,
-    /// The detector of the present process.
-    pub detector: Mutex<Detector>,
+    /// The detector, over all the processes that had this place.
+    pub workload: Mutex<Workload>,
     /// The way to ask the watcher for a heap profile, while there is one.
     pub requests: Mutex<Option<mpsc::Sender<CaptureRequest>>>,
 }
@@ -53,44 +62,90 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Slot {
+    fn new(workload: Workload) -> Arc<Self> {
+        Arc::new(Self {
+            status: Mutex::default(),
+            workload: Mutex::new(workload),
+            requests: Mutex::default(),
+        })
+    }
+
+    fn is_up(&self) -> bool {
+        lock(&self.status).up
+    }
+}
+
 impl Context {
-    /// A context with no target yet.
-    pub fn new(detector: DetectorConfig, store: DumpStore, pipeline: Pipeline) -> Self {
+    /// A context with no target yet, which goes on with what an earlier one left behind.
+    pub fn new(
+        detector: DetectorConfig,
+        store: DumpStore,
+        pipeline: Pipeline,
+        restored: Restored,
+    ) -> Self {
+        let places = restored.workloads.into_iter().map(|(name, mut workload)| {
+            workload.configure(detector);
+            (name, Slot::new(workload))
+        });
         Self {
             detector,
-            own: Mutex::new(SelfReader::attach(Path::new("/proc")).ok()),
-            proc_root: PathBuf::from("/proc"),
+            own: Mutex::new(SelfReader::attach(Path::new(PROC)).ok()),
+            proc_root: PathBuf::from(PROC),
             store: Arc::new(store),
             pipeline,
-            started: (Instant::now(), wall_now()),
+            clock: restored.clock,
+            started: wall_now(),
             targets: Mutex::default(),
+            restored: Mutex::new(places.collect()),
             incidents: Mutex::default(),
         }
     }
 
     /// Now, on the clock that never goes back and on the wall.
     pub fn now(&self) -> (Moment, WallTime) {
-        (Moment(self.started.0.elapsed().as_secs_f64()), wall_now())
+        (self.clock.now(), wall_now())
     }
 
-    /// A free place for a target called `base`: `base`, else `base-2`, `base-3` …
-    pub fn claim(&self, base: &str) -> (String, Arc<Slot>) {
+    /// What the clock shows now, to go on from later.
+    pub fn stamp(&self) -> Stamp {
+        self.clock.stamp(wall_now())
+    }
+
+    /// A free place for a process of a target called `base`: the one it had before, else the first of `base`, `base-2`,
+    /// `base-3` … Of several processes of one name each keeps its own past, also when an older one has ended meanwhile.
+    pub fn claim(&self, base: &str, process: Process) -> (String, Arc<Slot>) {
         let mut targets = lock(&self.targets);
-        let mut name = base.to_owned();
-        let mut number = 1;
-        while targets.get(&name).is_some_and(|slot| lock(&slot.status).up) {
-            number += 1;
-            name = format!("{base}-{number}");
-        }
+        let mut restored = lock(&self.restored);
+        let names = || (1_u32..).map(|n| if n == 1 { base.into() } else { format!("{base}-{n}") });
+        let is_free = |name: &String| targets.get(name).is_none_or(|slot| !slot.is_up());
+        let had = targets
+            .iter()
+            .chain(restored.iter())
+            .filter(|(name, slot)| is_place_of(name, base) && !slot.is_up())
+            .find(|(_, slot)| lock(&slot.workload).was(&process));
+        let name = had.map(|(name, _)| name.clone()).or_else(|| names().find(is_free));
+        let name = name.unwrap_or_else(|| base.to_owned());
         let slot = targets.entry(name.clone()).or_insert_with(|| {
-            Arc::new(Slot {
-                status: Mutex::default(),
-                detector: Mutex::new(Detector::new(self.detector)),
-                requests: Mutex::default(),
-            })
+            let cold = || Slot::new(Workload::new(self.detector, wall_now()));
+            restored.remove(&name).unwrap_or_else(cold)
         });
+        lock(&slot.workload).take_over(process);
         lock(&slot.status).up = true;
         (name, Arc::clone(slot))
+    }
+
+    /// Every place, also those that no process was found for yet.
+    pub fn slots(&self) -> Vec<(String, Arc<Slot>)> {
+        let targets = lock(&self.targets);
+        let restored = lock(&self.restored);
+        let all = targets.iter().chain(restored.iter());
+        all.map(|(name, slot)| (name.clone(), Arc::clone(slot))).collect()
+    }
+
+    /// Samples taken so far.
+    pub fn samples(&self) -> u64 {
+        lock(&self.targets).values().map(|slot| lock(&slot.status).reads.proc.ok).sum()
     }
 
     /// Notes a change of an incident and tells people if they are to be told.
@@ -136,7 +191,15 @@ impl Context {
     }
 }
 
-fn wall_now() -> WallTime {
+/// Whether `name` is `base` or `base-2`, `base-3` …
+fn is_place_of(name: &str, base: &str) -> bool {
+    let is_number = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
+    name.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
+}
+
+/// The time on the wall, for people.
+pub fn wall_now() -> WallTime {
     // A clock before 1970 reads as 1970; nothing is computed from it.
     WallTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()))
 }
@@ -147,7 +210,7 @@ impl Source for Context {
         let own = lock(&self.own).as_mut().and_then(|own| own.read().ok());
         Status {
             build: Build { version: env!("CARGO_PKG_VERSION").into(), commit: String::new() },
-            started: self.started.1,
+            started: self.started,
             discovering: true,
             targets,
             incidents: self.incidents(),
@@ -161,7 +224,7 @@ impl Source for Context {
 
     fn series(&self, target: &str) -> Option<Vec<Row>> {
         let slot = self.slot(target)?;
-        Some(lock(&slot.detector).history().rows())
+        Some(lock(&slot.workload).detector().history().rows())
     }
 }
 
@@ -217,5 +280,71 @@ pub fn to_wire(meta: &watchdog_heap::store::DumpMeta) -> Dump {
         taken: meta.taken,
         size: meta.bytes,
         incident: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use watchdog_core::units::Bytes;
+    use watchdog_heap::store::StoreBounds;
+    use watchdog_report::pipeline::Options;
+
+    use super::*;
+
+    fn process(pid: u32) -> Process {
+        Process { pid, start_ticks: u64::from(pid), exe: None }
+    }
+
+    fn context(workloads: Vec<(String, Workload)>) -> (Context, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let bounds = StoreBounds { count_per_target: 2, total_bytes: Bytes(1) };
+        let store = DumpStore::open(dir.path().into(), bounds).unwrap();
+        let pipeline = Pipeline::start(Vec::new(), &Options::default());
+        let restored = Restored { workloads, ..Restored::cold(Path::new(PROC)) };
+        (Context::new(DetectorConfig::default(), store, pipeline, restored), dir)
+    }
+
+    fn workload_of(pid: u32) -> Workload {
+        let mut workload = Workload::new(DetectorConfig::default(), WallTime(0.0));
+        workload.take_over(process(pid));
+        workload
+    }
+
+    #[tokio::test]
+    async fn each_process_gets_the_place_it_had_and_a_new_one_the_first_that_is_free() {
+        let names = ["app", "app-2", "app-3", "app-2b"];
+        let places = names.iter().zip([10, 20, 30, 40]);
+        let (context, _dir) =
+            context(places.map(|(name, pid)| ((*name).to_owned(), workload_of(pid))).collect());
+        // The oldest process has ended while nobody watched.
+        for (pid, place) in [(20, "app-2"), (30, "app-3"), (50, "app"), (60, "app-4")] {
+            assert_eq!(context.claim("app", process(pid)).0, place, "process {pid}");
+        }
+        assert_eq!(context.claim("app-2b", process(40)).0, "app-2b");
+        assert!(lock(&context.restored).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_place_of_a_process_that_has_ended_goes_to_the_next() {
+        let (context, _dir) = context(Vec::new());
+        let (_, first) = context.claim("app", process(10));
+        let (_, second) = context.claim("app", process(20));
+        lock(&first.workload).ended(false);
+        lock(&first.status).up = false;
+        lock(&second.status).up = false;
+        // The second one's watcher failed, and it is found again.
+        assert_eq!(context.claim("app", process(20)).0, "app-2");
+        assert_eq!(context.claim("app", process(30)).0, "app");
+        assert_eq!(context.slots().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_found_again_is_kept_and_not_shown() {
+        let (context, _dir) = context(vec![("app".into(), workload_of(10))]);
+        assert!(context.status().targets.is_empty());
+        assert!(context.series("app").is_none());
+        assert_eq!(context.slots().len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod backtest;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod confine;
 pub mod context;
@@ -11,5 +12,7 @@ pub mod log;
 pub mod policy;
 pub mod run;
 pub mod signals;
+pub mod state;
 pub mod supervisor;
 pub mod watcher;
+pub mod workload;

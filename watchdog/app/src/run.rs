@@ -71,6 +71,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     for target in &mut config.targets {
         target.which = Which::Only(pid);
     }
+    // One run is judged by itself.
+    config.state_interval = None;
     let warm_up = config.detector.warm_up;
     let app = App::start(config).await?;
     tracing::info!(page = %format!("http://{}/", app.address), "watching the command");
@@ -210,7 +212,7 @@ fn conclude(app: &App, incidents: &[Incident], warm_up: f64) -> RunVerdict {
         .targets
         .first()
         .and_then(|target| app.context.slot(&target.identity.name))
-        .map(|slot| lock(&slot.detector).history().rows())
+        .map(|slot| lock(&slot.workload).detector().history().rows())
         .unwrap_or_default();
     let verdict = judge(&series, warm_up);
     match told {

@@ -16,9 +16,10 @@ use watchdog_core::units::Bytes;
 use crate::config::{TargetConfig, Which};
 use crate::context::Context;
 use crate::watcher::{Clients, Watcher};
+use crate::workload::Process;
 
 /// Processes that one target may mean; beyond it the name is too common.
-const MAX_PROCESSES: usize = 16;
+pub const MAX_PROCESSES: usize = 16;
 /// Pause between two searches while something is watched: walking /proc costs about a millisecond.
 const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Pause while nothing is: a service that restarts is to be seen from its first second.
@@ -145,7 +146,8 @@ fn attach(
             return None;
         }
     };
-    let (name, slot) = context.claim(target.name.as_deref().unwrap_or(&found.name));
+    let base = target.name.as_deref().unwrap_or(&found.name);
+    let (name, slot) = context.claim(base, Process::of(&collector));
     Some(Watcher::new(Arc::clone(context), slot, name, collector, clients))
 }
 

@@ -6,6 +6,7 @@
 mod captures;
 mod jobs;
 mod load;
+mod program;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use watchdog_collect::CollectError;
 use watchdog_collect::allocator::AllocatorClient;
 use watchdog_collect::collector::Collector;
 use watchdog_collect::requests::RequestsClient;
-use watchdog_core::detector::{Assessment, Detector, Level};
+use watchdog_core::detector::{Assessment, Level};
 use watchdog_core::incident::{Ending, IncidentTracker, TargetIdentity};
 use watchdog_core::profile::Profile;
 use watchdog_core::sample::{Allocator, Sample};
@@ -31,6 +32,7 @@ use crate::context::{CaptureRequest, Context, Slot, lock};
 use crate::policy::CapturePolicy;
 use jobs::Done;
 use load::Load;
+use program::Program;
 
 /// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
 const ALLOCATOR_CALM: f64 = 5.0;
@@ -63,9 +65,17 @@ pub struct Watcher {
     fresh_allocator: Option<Allocator>,
     asked: Option<Moment>,
     load: Load,
+    program: Program,
     noted: Moment,
     last: Option<(Sample, Assessment)>,
     profiling: bool,
+}
+
+/// The symbols of the program that the process runs now; without them everything else goes on.
+fn symbols_of(context: &Context, name: &str, collector: &Collector) -> Option<Symbolizer> {
+    Symbolizer::attach(&context.proc_root, collector.pid())
+        .inspect_err(|error| tracing::warn!(target_name = %name, %error, "no symbols: functions will not be named"))
+        .ok()
 }
 
 /// The probe's two clients, where a target has one.
@@ -132,12 +142,8 @@ impl Watcher {
             pod: std::env::var("POD_NAME").ok(),
             version: None,
         };
-        let symbolizer = Symbolizer::attach(&context.proc_root, collector.pid())
-            .inspect_err(|error| tracing::warn!(target_name = %name, %error, "no symbols: functions will not be named"))
-            .ok()
-            .map(Arc::new);
+        let symbolizer = symbols_of(&context, &name, &collector).map(Arc::new);
         let (allocator, heap) = clients.probe.map(|probe| (probe.allocator, probe.heap)).unzip();
-        *lock(&slot.detector) = Detector::new(context.detector);
         lock(&slot.status).identity = identity.clone();
         Self {
             slot,
@@ -157,6 +163,7 @@ impl Watcher {
             fresh_allocator: None,
             asked: None,
             load: Load::new(clients.requests),
+            program: Program::default(),
             noted: Moment::default(),
             last: None,
             profiling: true,
@@ -204,7 +211,9 @@ impl Watcher {
         let mut sample = self.collector.sample(at, wall)?;
         sample.allocator = self.fresh_allocator.take();
         sample.load = self.load.at(at);
-        let seen = lock(&self.slot.detector).observe(&sample);
+        self.look_at_program(at);
+        sample.age = self.program.age(at, sample.age);
+        let seen = lock(&self.slot.workload).observe(&sample);
         self.publish(&sample, &seen, self.collector.cgroup_failures() > failures);
         if let Some(change) = self.tracker.observe(&seen, wall) {
             self.changed(change);
@@ -294,16 +303,21 @@ impl Watcher {
         }
     }
 
+    /// What was in use when last seen, and the limit then.
+    fn last_use(&self) -> (Bytes, Option<Bytes>) {
+        self.last.as_ref().map_or((Bytes(0), None), |(_, seen)| (seen.used, seen.limit))
+    }
+
     /// The process is gone: jobs under way may still name the function, then the incident is closed.
     async fn ended(&mut self) {
         let ending = self.collector.ending();
+        lock(&self.slot.workload).ended(matches!(ending, Ending::OomKilled(_)));
         let (_, wall) = self.context.now();
         let deadline = tokio::time::Instant::now() + LAST_JOBS;
         while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.jobs.join_next()).await {
             self.done(done);
         }
-        let (used, limit) =
-            self.last.as_ref().map_or((Bytes(0), None), |(_, seen)| (seen.used, seen.limit));
+        let (used, limit) = self.last_use();
         if let Ending::OomKilled(_) = ending {
             lock(&self.slot.status).oom_kills += 1;
         }

@@ -17,9 +17,13 @@ mod hostile_slack;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod state_bound;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
@@ -28,3 +32,8 @@ mod two_apps;
 mod unprivileged;
 #[cfg(test)]
 mod watchdog_dies;
+
+/// The program's own, because it counts what a thread asks for.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -269,7 +269,7 @@ pub(super) const METRICS: &[Metric] = &[
     gauge(
         "oomen_target_start_time_seconds",
         "seconds",
-        "When the process started, as a Unix timestamp rounded to a second.",
+        "When the process started or became another program, as a Unix timestamp rounded to a second.",
         UNSEEN,
         |target, family| {
             if let Some(sample) = sample(target) {
