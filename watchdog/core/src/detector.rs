@@ -105,6 +105,8 @@ const HOLD_MIN_SECONDS: f64 = 10.0;
 /// A verdict at an unchanged level is worded anew after this share of its window, and this many seconds at least.
 const VERDICT_SHARE: f64 = 1.0 / 24.0;
 const VERDICT_SECONDS: f64 = 1.0;
+/// Growth that fills up on one time scale is filling up on those down to this many times shorter.
+const FILLING_SCALES: f64 = 4.0;
 /// Where no process id says so, a fall from this share of the limit to about the lowest that this process ever used is
 /// a kill and a restart. A collector's fall ends above it.
 const KILLED_AT: f64 = 0.90;
@@ -144,6 +146,12 @@ struct Last {
     samples: u32,
 }
 
+impl Last {
+    fn was_full(self) -> bool {
+        self.limit.is_some_and(|limit| self.used.fraction_of(limit) >= KILLED_AT)
+    }
+}
+
 impl Detector {
     /// A detector that has seen nothing.
     pub fn new(config: DetectorConfig) -> Self {
@@ -170,14 +178,21 @@ impl Detector {
         &self.history
     }
 
-    /// The settings, after a detector was restored from a file: they are not part of it.
-    pub fn configure(&mut self, config: DetectorConfig) {
-        self.config = config;
+    /// A detector that was restored from a file, with its settings, which are not part of it; `None` when its windows
+    /// are not those of this version.
+    pub fn restored(self, config: DetectorConfig) -> Option<Self> {
+        let fresh = Self::new(config);
+        let same = |(one, other): (&Window, &Window)| one.seconds() == other.seconds();
+        let fits = self.windows.len() == fresh.windows.len()
+            && self.windows.iter().zip(&fresh.windows).all(same);
+        fits.then_some(Self { config, ..self })
     }
 
     /// The process has ended and the next sample is another's. What a killed process rose to is no level that the
-    /// workload can live at, so it is not remembered.
-    pub fn end_segment(&mut self, killed: bool) {
+    /// workload can live at, so it is not remembered. Where nobody saw the end (`None`), a process that was nearly full
+    /// when last seen is taken to have been killed.
+    pub fn end_segment(&mut self, killed: Option<bool>) {
+        let killed = killed.unwrap_or_else(|| self.last.is_some_and(Last::was_full));
         for window in &mut self.windows {
             window.end_segment(killed);
         }
@@ -222,12 +237,10 @@ impl Detector {
     /// told of the old one.
     fn break_at_restart(&mut self, sample: &Sample, used: Bytes) {
         if let Some(last) = self.last {
-            let was_full =
-                last.limit.is_some_and(|limit| last.used.fraction_of(limit) >= KILLED_AT);
             let to = (last.used.as_f64() * FELL_TO).min(last.lowest.as_f64() * ABOUT_LOWEST);
             let fell = used.as_f64() <= to;
-            if sample.age < last.age || (was_full && fell) {
-                self.end_segment(was_full);
+            if sample.age < last.age || (last.was_full() && fell) {
+                self.end_segment(None);
             } else if last.limit != sample.limit {
                 self.net.clear();
                 (self.leak_since, self.held, self.refuted) = (None, None, None);
@@ -263,11 +276,17 @@ impl Detector {
     /// The highest level that any window or the safety net speaks for, with the finding to show for it.
     fn grade(&mut self, at: Moment, used: Bytes, limit: Option<Bytes>) -> Graded {
         let mut best = Graded::default();
-        for window in &self.windows {
+        // From the longest down: what slows down on a longer scale is filling up, however straight it looks on a shorter.
+        let mut fills_until = 0.0;
+        for window in self.windows.iter().rev() {
             let Some(finding) = window.finding() else { continue };
-            let graded = grade::grade(finding, at, used, limit);
+            if finding.saturating {
+                fills_until = finding.window;
+            }
+            let fills = finding.window * FILLING_SCALES >= fills_until && fills_until > 0.0;
+            let graded = grade::grade(finding, at, used, limit, fills);
             // Among equals the longest window wins: its slope is the least moved by a burst.
-            if graded.level >= best.level {
+            if graded.level > best.level || best.finding.is_none() {
                 best = graded;
             }
         }

@@ -1,6 +1,6 @@
 //! When the limit is hit, as an interval.
 //!
-//! The slope's own error is the smaller part of the error: growth changes its pace. So the interval spans the bounds of
+//! The slope's own error is the smaller part of the error: growth changes its pace. So the interval spans the slopes of
 //! every time scale that sees the growth, and is widened to what was measured on made-up leaks of fourteen kinds (see
 //! docs/decisions/0005): nine in ten kills fall inside.
 
@@ -21,8 +21,8 @@ pub struct Forecast {
 }
 
 /// The ends are moved out by these factors, so that nine in ten kills fall between them.
-const SOONER: f64 = 0.80;
-const LATER: f64 = 1.20;
+const SOONER: f64 = 0.75;
+const LATER: f64 = 1.35;
 
 /// Forecasts longer than this are not told: thirty days of unchanged growth is not a forecast.
 const HORIZON: f64 = 30.0 * 86_400.0;
@@ -32,9 +32,9 @@ const HORIZON: f64 = 30.0 * 86_400.0;
 pub struct Pace {
     /// The slope that is believed most.
     pub slope: f64,
-    /// The lowest lower bound among the time scales that see the growth.
+    /// The lowest that may be: the lower bound of that slope, or what another time scale saw.
     pub low: f64,
-    /// The highest upper bound among them.
+    /// The highest that may be.
     pub high: f64,
 }
 
@@ -44,7 +44,7 @@ impl Pace {
         Self { slope: trend.slope.0, low: trend.low.0, high: trend.high.0 }
     }
 
-    /// Widened by what another time scale saw.
+    /// Widened to the slope that another time scale saw. Not to its bounds: those of a poor fit reach down to zero.
     pub fn and(self, other: &Trend) -> Self {
         Self { low: self.low.min(other.slope.0), high: self.high.max(other.slope.0), ..self }
     }
@@ -115,7 +115,7 @@ mod tests {
             window: 60.0,
             tau: 1.0,
         };
-        assert_eq!(pace(5.0, 6.0, 8.0).and(&slow), pace(2.0, 6.0, 8.0));
+        assert_eq!(pace(5.0, 6.0, 8.0).and(&slow), pace(3.0, 6.0, 8.0));
         assert_eq!(Pace::of(&slow).and(&slow), pace(2.0, 3.0, 4.0));
     }
 

@@ -1,4 +1,4 @@
-//! The safety net: nearly full for a minute is told whatever the trend says. It is the best cheap rule known.
+//! The safety net: nearly full for two minutes is told whatever the trend says. It is the best cheap rule known.
 //!
 //! What it must not do is tell of the same level twice: a service that lives at 92 % of its limit, or comes there every
 //! day, is told of once, and again only when it comes nearer.
@@ -9,7 +9,7 @@ use crate::units::{Bytes, Moment};
 
 /// Share of the limit from which it speaks, and for how many seconds it must hold.
 const SHARE: f64 = 0.90;
-const SECONDS: f64 = 180.0;
+const SECONDS: f64 = 120.0;
 /// Share of the limit by which a level must exceed the one told of.
 const NEARER: f64 = 0.02;
 /// Seconds after which a level that was told of and lived with is silent.
@@ -66,15 +66,15 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_above_is_told_and_a_moment_is_not() {
-        assert_eq!(run(|t| if t < 100 { 0.5 } else { 0.92 }), [160]);
+    fn two_minutes_above_are_told_and_a_moment_is_not() {
+        assert_eq!(run(|t| if t < 100 { 0.5 } else { 0.92 }), [220]);
         assert_eq!(run(|t| if t % 50 == 0 { 0.8 } else { 0.95 }), Vec::<u32>::new());
     }
 
     #[test]
     fn the_same_level_is_told_once_and_a_nearer_one_again() {
         let flapping = |t: u32| if t % 1000 < 100 { 0.88 } else { 0.92 };
-        assert_eq!(run(flapping), [160]);
-        assert_eq!(run(|t| if t < 2000 { 0.92 } else { 0.96 }), [60, 2000]);
+        assert_eq!(run(flapping), [220]);
+        assert_eq!(run(|t| if t < 2000 { 0.92 } else { 0.96 }), [120, 2000]);
     }
 }

@@ -8,11 +8,13 @@
 use crate::trend::{Point, median};
 
 /// Growth must slow down to this share from part to part. Between steady growth (1) and one time constant in a window
-/// (0.72) lies what noise can make of a straight line.
+/// (0.72) lies what noise can make of a straight line, and less of it where there is little noise.
 const CLEAR: f64 = 0.75;
+const CLEAR_IF_SMOOTH: f64 = 0.85;
 
-/// The level that the growth approaches, in bytes; `None` when it does not slow down clearly.
-pub fn asymptote(points: &[Point]) -> Option<f64> {
+/// The level that the growth approaches, in bytes; `None` when it does not slow down clearly. `smooth` says that the
+/// growth's slope is known well.
+pub fn asymptote(points: &[Point], smooth: bool) -> Option<f64> {
     let third = points.len() / 3;
     let part = |from: usize| {
         let mut values: Vec<f64> =
@@ -20,38 +22,41 @@ pub fn asymptote(points: &[Point]) -> Option<f64> {
         median(&mut values)
     };
     let (a, b, c) = (part(0)?, part(third)?, part(points.len() - third)?);
-    let (d1, d2) = (b - a, c - b);
+    let (d1, d2) = (b - a, (c - b).max(0.0));
     if d1 <= 0.0 {
         return None;
     }
-    let ratio = (d2 / d1).max(0.0);
-    (ratio <= CLEAR).then(|| c + d2.max(0.0) * ratio / (1.0 - ratio))
+    let ratio = d2 / d1;
+    let clear = if smooth { CLEAR_IF_SMOOTH } else { CLEAR };
+    (ratio <= clear).then(|| c + d2 * ratio / (1.0 - ratio))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn points(f: impl Fn(f64) -> f64) -> Vec<Point> {
-        (0..12).map(|i| Point { t: f64::from(i), bytes: f(f64::from(i)) }).collect()
+    fn asymptote(f: impl Fn(f64) -> f64, smooth: bool) -> Option<f64> {
+        let points: Vec<Point> =
+            (0..12).map(|i| Point { t: f64::from(i), bytes: f(f64::from(i)) }).collect();
+        super::asymptote(&points, smooth)
     }
 
     #[test]
     fn an_exponential_approach_is_extrapolated_exactly() {
-        let level = asymptote(&points(|t| 100.0 - 60.0 * (-t / 8.0).exp())).expect("it slows down");
+        let level = asymptote(|t| 100.0 - 60.0 * (-t / 8.0).exp(), false).expect("it slows down");
         assert!((level - 100.0).abs() < 2.0, "{level}");
     }
 
     #[test]
     fn steady_or_faster_growth_has_no_end() {
-        assert_eq!(asymptote(&points(|t| 5.0 * t)), None);
-        assert_eq!(asymptote(&points(|t| t * t)), None);
-        assert_eq!(asymptote(&points(|t| -t)), None);
+        assert_eq!(asymptote(|t| 5.0 * t, true), None);
+        assert_eq!(asymptote(|t| t * t, true), None);
+        assert_eq!(asymptote(|t| -t, true), None);
     }
 
     #[test]
     fn growth_that_stopped_ends_where_it_is() {
-        let level = asymptote(&points(|t| t.min(4.0))).expect("it stopped");
+        let level = asymptote(|t| t.min(4.0), false).expect("it stopped");
         assert!((level - 4.0).abs() < 0.5, "{level}");
     }
 }

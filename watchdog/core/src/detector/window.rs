@@ -19,6 +19,9 @@ const MATERIAL_OF_USED: f64 = 0.10;
 const ABOVE_RECORD: f64 = 0.01;
 const BEYOND_RANGE: f64 = 0.25;
 
+/// From this sureness on a slope counts as smooth.
+const SMOOTH: f64 = 0.85;
+
 /// What the window cannot see by itself.
 pub(super) struct Circumstances<'a> {
     pub(super) used: Bytes,
@@ -85,6 +88,11 @@ impl Window {
 
     pub(super) fn finding(&self) -> Option<&Finding> {
         self.finding.as_ref()
+    }
+
+    /// Its length.
+    pub(super) fn seconds(&self) -> f64 {
+        self.envelope.window()
     }
 
     /// Whether it has seen enough to find anything.
@@ -168,7 +176,7 @@ impl Window {
             .max(range.map_or(0.0, beyond))
             .max(now.refuted.map_or(0.0, |refuted| refuted + material));
         finding.new_high = last.bytes > high;
-        finding.saturating = asymptote(&points)
+        finding.saturating = asymptote(&points, finding.sureness() >= SMOOTH)
             .is_some_and(|level| limit.is_none_or(|limit| level + finding.peaks < limit));
         if finding.new_high {
             finding.explained = load::explains(buckets.iter(), now.history, material);
