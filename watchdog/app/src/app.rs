@@ -51,7 +51,10 @@ impl App {
         let pipeline = Pipeline::start(sinks(&config)?, &Options::default());
         let places = config.targets.len() * MAX_PROCESSES;
         let restored = match config.state_interval {
-            Some(_) => state::restore(&config.data_dir, places, Path::new(PROC), wall_now()),
+            Some(_) => {
+                let (detector, proc_root) = (config.detector, Path::new(PROC));
+                state::restore(&config.data_dir, places, detector, proc_root, wall_now())
+            }
             None => Restored::cold(Path::new(PROC)),
         };
         let context = Arc::new(Context::new(config.detector, store, pipeline, restored));

@@ -84,10 +84,8 @@ impl Context {
         pipeline: Pipeline,
         restored: Restored,
     ) -> Self {
-        let places = restored.workloads.into_iter().map(|(name, mut workload)| {
-            workload.configure(detector);
-            (name, Slot::new(workload))
-        });
+        let places =
+            restored.workloads.into_iter().map(|(name, workload)| (name, Slot::new(workload)));
         Self {
             detector,
             own: Mutex::new(SelfReader::attach(Path::new(PROC)).ok()),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use watchdog_core::detector::DetectorConfig;
 use watchdog_core::units::{WallTime, span};
 
 use crate::clock::{Clock, Stamp};
@@ -46,12 +47,18 @@ impl Restored {
     }
 }
 
-/// Restores the state of at most `most` workloads below the data directory. A state that cannot be used is refused, said
-/// and renamed; then everything starts cold.
-pub fn restore(data_dir: &Path, most: usize, proc_root: &Path, now: WallTime) -> Restored {
+/// Restores the state of at most `most` workloads below the data directory, each with the settings of `config`. A state
+/// that cannot be used is refused, said and renamed; then everything starts cold.
+pub fn restore(
+    data_dir: &Path,
+    most: usize,
+    config: DetectorConfig,
+    proc_root: &Path,
+    now: WallTime,
+) -> Restored {
     let dir = data_dir.join(DIRECTORY);
     match read(&dir.join(NAME), most) {
-        Ok(Some(state)) => wake(state, proc_root, now),
+        Ok(Some(state)) => wake(state, config, proc_root, now),
         Ok(None) => Restored::cold(proc_root),
         Err(error) => {
             let kept = fs::rename(dir.join(NAME), dir.join(REFUSED)).is_ok().then_some(REFUSED);
@@ -76,11 +83,15 @@ fn read(path: &Path, most: usize) -> Result<Option<State>, FileError> {
 }
 
 /// Makes of a stored state one that can go on now.
-fn wake(state: State, proc_root: &Path, now: WallTime) -> Restored {
-    let State { stamp, mut workloads } = state;
+fn wake(state: State, config: DetectorConfig, proc_root: &Path, now: WallTime) -> Restored {
+    let State { stamp, workloads } = state;
     let clock = Clock::new(proc_root);
     let same_boot = clock.is_boot_of(&stamp);
-    workloads.retain(|(_, workload)| is_remembered(workload, now));
+    let mut workloads: Vec<_> = workloads
+        .into_iter()
+        .filter(|(_, workload)| is_remembered(workload, now))
+        .filter_map(|(name, workload)| configured(name, workload, config))
+        .collect();
     if !same_boot {
         workloads.iter_mut().for_each(|(_, workload)| workload.lose_process());
     }
@@ -92,6 +103,21 @@ fn wake(state: State, proc_root: &Path, now: WallTime) -> Restored {
         "the detectors go on where an earlier watchdog left them"
     );
     Restored { clock: clock.after(&stamp, now), workloads }
+}
+
+fn configured(
+    name: String,
+    workload: Workload,
+    config: DetectorConfig,
+) -> Option<(String, Workload)> {
+    let workload = workload.restored(config);
+    if workload.is_none() {
+        tracing::warn!(
+            target_name = name,
+            "a detector's state is refused, as its windows are not those of this version: its target starts cold"
+        );
+    }
+    Some((name, workload?))
 }
 
 fn seen(slot: &Slot) -> WallTime {

@@ -58,9 +58,11 @@ impl Workload {
         Self { process: None, seen: now, detector: Detector::new(config) }
     }
 
-    /// The detector's settings, after it was restored from a file.
-    pub fn configure(&mut self, config: DetectorConfig) {
-        self.detector.configure(config);
+    /// A workload that was restored from a file, with its detector's settings; `None` when that detector is not one of
+    /// this version.
+    pub fn restored(self, config: DetectorConfig) -> Option<Self> {
+        let detector = self.detector.restored(config)?;
+        Some(Self { detector, ..self })
     }
 
     /// Its detector.
@@ -89,14 +91,14 @@ impl Workload {
     /// Whatever process there was is gone, and nobody saw how it ended.
     pub fn lose_process(&mut self) {
         if self.process.take().is_some() {
-            self.detector.end_segment(false);
+            self.detector.end_segment(None);
         }
     }
 
     /// The process has ended, by the kernel for its memory or otherwise.
     pub fn ended(&mut self, killed: bool) {
         self.process = None;
-        self.detector.end_segment(killed);
+        self.detector.end_segment(Some(killed));
     }
 
     /// Takes note of the program that the process runs now; true if it was another one before, so that all memory is
@@ -106,7 +108,7 @@ impl Workload {
         let before = process.exe.replace(exe);
         let executed = before.is_some() && before != process.exe;
         if executed {
-            self.detector.end_segment(false);
+            self.detector.end_segment(Some(false));
         }
         executed
     }
@@ -137,7 +139,11 @@ mod tests {
     }
 
     fn sample(workload: &mut Workload, t: u32) {
-        let memory = Memory { anon: Bytes::from_mib(100), ..Memory::default() };
+        sample_of(workload, t, 100);
+    }
+
+    fn sample_of(workload: &mut Workload, t: u32, mib: u64) {
+        let memory = Memory { anon: Bytes::from_mib(mib), ..Memory::default() };
         let at = f64::from(t);
         let (age, limit) = (1000.0 + at, Some(Bytes::from_mib(1024)));
         workload.observe(&Sample {
@@ -191,6 +197,22 @@ mod tests {
             workload.detector().history().rows().len(),
             watched(400).detector.history().rows().len()
         );
+    }
+
+    #[test]
+    fn an_end_that_nobody_saw_is_a_kill_where_the_process_was_nearly_full() {
+        for (mib, killed) in [(500, false), (1000, true)] {
+            let mut workload = watched(400);
+            (400..800).for_each(|t| sample_of(&mut workload, t, mib));
+            let after = |end: &dyn Fn(&mut Workload)| {
+                let mut workload = workload.clone();
+                end(&mut workload);
+                postcard::to_stdvec(&workload).expect("bytes")
+            };
+            let unseen = after(&Workload::lose_process);
+            assert_eq!(unseen, after(&|workload| workload.ended(killed)), "{mib} MiB");
+            assert_ne!(unseen, after(&|workload| workload.ended(!killed)), "{mib} MiB");
+        }
     }
 
     #[test]

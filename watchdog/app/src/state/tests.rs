@@ -2,8 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use watchdog_core::detector::DetectorConfig;
-
 use super::*;
 use crate::context::PROC;
 use crate::workload::Process;
@@ -30,7 +28,7 @@ fn saved(seen: &[f64]) -> tempfile::TempDir {
 }
 
 fn restored(dir: &tempfile::TempDir) -> Restored {
-    restore(dir.path(), 4, Path::new(PROC), NOW)
+    restore(dir.path(), 4, DetectorConfig::default(), Path::new(PROC), NOW)
 }
 
 fn names(dir: &tempfile::TempDir) -> Vec<String> {
@@ -80,6 +78,19 @@ fn what_is_refused_is_set_aside_and_only_the_last_is_kept() {
 }
 
 #[test]
+fn a_detector_of_other_windows_starts_cold_and_the_others_go_on() {
+    let mut form = serde_json::to_value(workload(5.0)).expect("a form");
+    form["detector"]["windows"] = serde_json::json!([]);
+    let foreign: Workload = serde_json::from_value(form).expect("a workload");
+    let dir = tempfile::tempdir().expect("a directory");
+    let workloads = [("foreign".to_owned(), foreign), ("own".to_owned(), workload(5.0))];
+    save(dir.path(), &Clock::new(Path::new(PROC)).stamp(NOW), workloads.into_iter())
+        .expect("saved");
+    let names: Vec<_> = restored(&dir).workloads.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["own"]);
+}
+
+#[test]
 fn a_pipe_or_a_directory_in_its_place_is_refused_and_not_waited_for() {
     let dir = saved(&[]);
     let path = dir.path().join(DIRECTORY).join(NAME);
@@ -107,7 +118,7 @@ fn after_another_boot_every_process_is_another_and_the_clock_goes_on() {
     let dir = saved(&[5.0]);
     let machine = tempfile::tempdir().expect("a directory");
     let later = WallTime(NOW.0 + 60.0);
-    let restored = restore(dir.path(), 4, machine.path(), later);
+    let restored = restore(dir.path(), 4, DetectorConfig::default(), machine.path(), later);
     assert_eq!(restored.workloads.len(), 1);
     assert!(!restored.workloads[0].1.was(&process()));
     let gone = restored.clock.now().since(Clock::new(Path::new(PROC)).now());
