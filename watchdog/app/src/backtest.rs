@@ -73,7 +73,8 @@ fn jobs(args: &BacktestArgs) -> Vec<Job> {
     for path in &args.paths {
         match recording::list(path) {
             Ok(listing) => {
-                note_absent(path, &listing.absent);
+                note(path, "index.csv names files that are not there", &listing.absent);
+                note(path, "no series, but tables without t_seconds", &listing.others);
                 let limit = args.limit.map(|limit| limit.as_f64());
                 jobs.extend(
                     listing
@@ -88,13 +89,10 @@ fn jobs(args: &BacktestArgs) -> Vec<Job> {
     jobs
 }
 
-fn note_absent(directory: &Path, absent: &[String]) {
-    if let Some(first) = absent.first() {
-        eprintln!(
-            "oomen: {}: note: index.csv names files that are not there: {}, such as {first}",
-            directory.display(),
-            absent.len()
-        );
+fn note(directory: &Path, what: &str, files: &[String]) {
+    if let Some(first) = files.first() {
+        let (directory, count) = (directory.display(), files.len());
+        eprintln!("oomen: {directory}: note: {what}: {count}, such as {first}");
     }
 }
 

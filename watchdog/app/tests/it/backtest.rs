@@ -140,7 +140,8 @@ async fn in_a_warm_up_longer_than_the_series_no_growth_is_told() {
 async fn what_is_left_out_is_noted_once_a_file() {
     let text = "t_seconds,host,rss_bytes\n0,a,1e9\n1,a,\n2,a,1e9\n2,a,1e9\n";
     let index = "file,limit\ngone.csv,1\n";
-    let directory = directory(&[("a.csv", text), ("index.csv", index)]);
+    let table = "pair,distance\na,1\n";
+    let directory = directory(&[("a.csv", text), ("pairs.csv", table), ("index.csv", index)]);
     let outcome = backtest(&["--format=json"], &[directory.path()]).await;
     assert_eq!(outcome.code(), Some(0), "{outcome:?}");
     let path = directory.path().display();
@@ -148,11 +149,13 @@ async fn what_is_left_out_is_noted_once_a_file() {
         outcome.stderr,
         format!(
             "oomen: {path}: note: index.csv names files that are not there: 1, such as gone.csv\n\
+             oomen: {path}: note: no series, but tables without t_seconds: 1, such as pairs.csv\n\
              oomen: {path}/a.csv: note: columns not used: host; rows without a value: 1; \
              rows with the time of the row before: 1\n"
         )
     );
-    assert_eq!(lines(&outcome)[0]["samples"], 2);
+    let lines = lines(&outcome);
+    assert_eq!((lines.len(), &lines[0]["samples"]), (1, &Value::from(2)));
 }
 
 #[tokio::test]

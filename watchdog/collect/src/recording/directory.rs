@@ -6,11 +6,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{Problem, RecordingError};
-use super::row;
+use super::header::Column;
+use super::{Recording, row};
 
 const INDEX: &str = "index.csv";
 /// An index of a hundred thousand series takes about this much.
 const LARGEST_INDEX: u64 = 32 * 1024 * 1024;
+
+type Limits = BTreeMap<String, Option<f64>>;
 
 /// A series that can be opened.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +31,16 @@ pub struct Listing {
     pub series: Vec<Series>,
     /// Files that the index names and the directory does not hold.
     pub absent: Vec<String>,
+    /// Side tables: files that the index does not name and that have no column of times.
+    pub others: Vec<String>,
 }
 
 /// The series of a path. A directory's are its `*.csv` and `*.csv.gz` without `index.csv` and hidden files; directories
 /// inside it are not looked into. A path that is no directory is a series, whatever its name.
 ///
 /// The index has the columns `file` and `limit_bytes` or `limit`; others are left alone. A limit that is empty, zero,
-/// negative or not finite is none.
+/// negative or not finite is none. Beside an index a file that it does not name and that has no column of times is no
+/// series: who keeps an index keeps other tables too.
 ///
 /// # Errors
 /// When a directory cannot be read or holds no series, or its index cannot be used: series without their limits would
@@ -48,7 +54,18 @@ pub fn list(path: &Path) -> Result<Listing, RecordingError> {
     if names.is_empty() {
         return Err(Problem::NoSeries.of_file(path));
     }
-    let mut limits = limits(&path.join(INDEX))?;
+    let index = path.join(INDEX);
+    let limits = limits(&index)?;
+    let is_other = |name: &PathBuf| {
+        let named = |limits: &Limits| name.to_str().is_some_and(|name| limits.contains_key(name));
+        limits.as_ref().is_some_and(|limits| !named(limits)) && has_no_time(&path.join(name))
+    };
+    let (others, names): (Vec<_>, Vec<_>) = names.into_iter().partition(is_other);
+    if names.is_empty() {
+        let reason = "it names no file of this directory, and none has a column t_seconds".into();
+        return Err(Problem::Index { reason }.of_file(&index));
+    }
+    let mut limits = limits.unwrap_or_default();
     let series = names
         .into_iter()
         .map(|name| {
@@ -56,7 +73,14 @@ pub fn list(path: &Path) -> Result<Listing, RecordingError> {
             Series { path: path.join(name), limit }
         })
         .collect();
-    Ok(Listing { series, absent: limits.into_keys().collect() })
+    let others = others.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    Ok(Listing { series, absent: limits.into_keys().collect(), others })
+}
+
+/// Whether a file has a header without the column of times; one whose header cannot be read is a bad series.
+fn has_no_time(file: &Path) -> bool {
+    let problem = Recording::open(file, None).err().map(|error| error.problem);
+    matches!(problem, Some(Problem::MissingColumn { wanted, .. }) if wanted == Column::Time.name())
 }
 
 fn names(directory: &Path) -> io::Result<Vec<PathBuf>> {
@@ -77,11 +101,11 @@ fn names(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-/// The limit of each file that the index names.
-fn limits(index: &Path) -> Result<BTreeMap<String, Option<f64>>, RecordingError> {
+/// The limit of each file that the index names; `None` where there is no index.
+fn limits(index: &Path) -> Result<Option<Limits>, RecordingError> {
     let file = match File::open(index) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Problem::Unreadable { source }.of_file(index)),
     };
     let unusable = |line: u64, reason: String| Problem::Index { reason }.of_line(index, line);
@@ -100,7 +124,7 @@ fn limits(index: &Path) -> Result<BTreeMap<String, Option<f64>>, RecordingError>
         return Err(unusable(1, "there is no column file".into()));
     };
     let limit_column = column("limit_bytes").or_else(|| column("limit"));
-    let mut limits = BTreeMap::new();
+    let mut limits = Limits::new();
     for record in reader.records() {
         let record = record.map_err(of_csv)?;
         let line = record.position().map_or(1, csv::Position::line);
@@ -118,5 +142,5 @@ fn limits(index: &Path) -> Result<BTreeMap<String, Option<f64>>, RecordingError>
         }
         limits.insert(name, limit);
     }
-    Ok(limits)
+    Ok(Some(limits))
 }

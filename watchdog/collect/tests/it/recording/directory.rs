@@ -59,6 +59,31 @@ fn the_index_gives_the_limits() {
 }
 
 #[test]
+fn beside_an_index_a_table_without_times_that_it_does_not_name_is_no_series() {
+    let table = "pair,distance\na,1\n";
+    let others = [("a.csv", ""), ("pairs.csv", table), ("rates.csv", "load\n1\n")];
+    let bad = [("no-memory.csv", "t_seconds,load\n0,1\n"), ("nothing.csv", "\n")];
+    let index = "file,limit\na.csv,1\n";
+    let with_index = [&others[..], &bad, &[("index.csv", index)]].concat();
+    let listing = list(directory(&with_index).path()).expect("listed");
+    let listed: Vec<_> = names(&listing).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed, ["a.csv", "no-memory.csv", "nothing.csv"], "these are bad series");
+    assert_eq!(listing.others, ["pairs.csv", "rates.csv"]);
+
+    let listing = list(directory(&others).path()).expect("listed");
+    assert_eq!((listing.series.len(), listing.others.len()), (3, 0), "without an index");
+    let named = [&others[..], &[("index.csv", "file\npairs.csv\n")]].concat();
+    let listing = list(directory(&named).path()).expect("listed");
+    let listed: Vec<_> = names(&listing).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed, ["a.csv", "pairs.csv"]);
+    assert_eq!(listing.others, ["rates.csv"]);
+
+    let directory = directory(&[("pairs.csv", table), ("index.csv", "file\ngone.csv\n")]);
+    let error = list(directory.path()).expect_err("refused").to_string();
+    assert!(error.contains("index.csv: the index cannot be used: it names no file"), "{error}");
+}
+
+#[test]
 fn limit_bytes_is_the_same_as_limit() {
     let directory = directory(&[("a.csv", ""), ("index.csv", "limit_bytes,file\n5e9,a.csv\n")]);
     let listing = list(directory.path()).expect("listed");
