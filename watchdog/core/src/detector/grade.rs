@@ -10,11 +10,14 @@ use crate::units::{Bytes, Moment};
 const SHORTEST_LEAK_WINDOW: f64 = 4.0;
 /// A leak is told when the kill is at most this many windows away: no claim about the far future from a short past.
 const LEAK_HORIZON: f64 = 2.0;
-/// How well the slope must be known: its lower bound as a share of it. Bursts of minutes rise in one leap, so on windows
-/// shorter than an hour the slope must be well known; on longer ones a leak may come in steps.
+/// How well the slope must be known to be told of: its lower bound as a share of it. Bursts of minutes rise in one leap,
+/// so on windows shorter than an hour the slope must be well known; on longer ones a leak may come in steps.
 const LONG_WINDOW: f64 = 3600.0;
 const SURE_SHORT: f64 = 0.70;
 const SURE_LONG: f64 = 0.55;
+/// What counts as a slope known well on any window, beside [`SURE_SHORT`]: this share of pairs rises. A few steps up
+/// reach 0.8, steady growth 0.9.
+const SURE_TAU: f64 = 0.85;
 /// Suspicion looks further, as being wrong costs one heap profile.
 const SUSPECT_HORIZON: f64 = 16.0;
 /// A leak this near its end is imminent: two minutes is what a person needs to do anything at all.
@@ -31,11 +34,13 @@ const HURRY: f64 = 60.0;
 /// More is needed where growth was seen from the first moment on, as it cannot be told from filling up, and where the
 /// slope is not known well.
 const DOUBT_GATE: f64 = 0.88;
-/// Less is enough on a long window with a slope known well: after one day and a half, as the record speaks for itself,
+/// Less is enough on a long window with a slope known well: after a day and a half, as the record speaks for itself;
 const SEASONED_SECONDS: f64 = 1.5 * 86_400.0;
 const SEASONED_GATE: f64 = 0.75;
-/// and where the load is known and did not grow, as the commonest innocents are ruled out.
-const UNEXPLAINED_GATE: f64 = 0.80;
+/// where the workload was at rest before, as it neither waves nor wanders;
+const REST_GATE: f64 = 0.78;
+/// and where the load is known and did not grow.
+const UNEXPLAINED_GATE: f64 = 0.82;
 /// From this share on nothing is excused, neither filling up nor load.
 const FULL_GATE: f64 = 0.92;
 /// Windows that say something of the time left, by their length over it: much shorter ones see a moment, much longer
@@ -129,15 +134,17 @@ fn level(finding: &Finding, share: f64, left: f64, fills: bool) -> Level {
 /// Share of the limit that must be in use before this finding is told of as a leak.
 fn gate(finding: &Finding, left: f64) -> f64 {
     let gate = GATES.iter().find(|(seconds, _)| left <= *seconds).map_or(1.0, |(_, gate)| *gate);
-    let sure = finding.sureness() >= SURE_SHORT;
+    let sure = finding.sureness() >= SURE_SHORT && finding.trend.tau >= SURE_TAU;
     if !finding.has_past || (!sure && left > HURRY) {
         return gate.max(DOUBT_GATE);
     }
     if !sure || finding.window < LONG_WINDOW {
         return gate;
     }
-    let seasoned = finding.watched >= SEASONED_SECONDS;
-    let unexplained = finding.explained == Explained::Not;
-    let enough = [(seasoned, SEASONED_GATE), (unexplained, UNEXPLAINED_GATE)];
+    let enough = [
+        (finding.watched >= SEASONED_SECONDS, SEASONED_GATE),
+        (finding.from_rest, REST_GATE),
+        (finding.explained == Explained::Not, UNEXPLAINED_GATE),
+    ];
     enough.iter().filter(|(holds, _)| *holds).fold(gate, |gate, (_, enough)| gate.min(*enough))
 }

@@ -19,6 +19,8 @@ const MATERIAL_OF_USED: f64 = 0.10;
 const ABOVE_RECORD: f64 = 0.01;
 const BEYOND_RANGE: f64 = 0.25;
 
+/// A past whose range is at most this share of the growth was at rest.
+const AT_REST: f64 = 0.25;
 /// From this sureness on a slope counts as smooth.
 const SMOOTH: f64 = 0.85;
 
@@ -52,6 +54,8 @@ pub(super) struct Finding {
     pub(super) saturating: bool,
     /// It is above all that the workload has been at before.
     pub(super) new_high: bool,
+    /// The workload hardly moved before, compared with the growth.
+    pub(super) from_rest: bool,
     /// There is a past of at least the window's own length before it.
     pub(super) has_past: bool,
     pub(super) explained: Explained,
@@ -145,6 +149,7 @@ impl Window {
             rising: false,
             saturating: false,
             new_high: false,
+            from_rest: false,
             has_past: self.envelope.watched(t) >= 2.0 * self.envelope.window(),
             explained: Explained::Unknown,
             watched: self.envelope.watched(t),
@@ -176,6 +181,9 @@ impl Window {
             .max(range.map_or(0.0, beyond))
             .max(now.refuted.map_or(0.0, |refuted| refuted + material));
         finding.new_high = last.bytes > high;
+        let growth = trend.slope.0 * trend.window;
+        finding.from_rest =
+            finding.has_past && range.is_some_and(|(low, high)| high - low <= growth * AT_REST);
         finding.saturating = asymptote(&points, finding.sureness() >= SMOOTH)
             .is_some_and(|level| limit.is_none_or(|limit| level + finding.peaks < limit));
         if finding.new_high {
