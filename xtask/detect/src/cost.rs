@@ -65,9 +65,19 @@ fn sample(i: u32, target: usize) -> Sample {
         at: Moment(t),
         wall: WallTime(t),
         age: t,
-        memory: Memory { anon: bytes(1.0), rss: bytes(1.05), file: bytes(0.05), ..Memory::default() },
+        memory: Memory {
+            anon: bytes(1.0),
+            rss: bytes(1.05),
+            file: bytes(0.05),
+            ..Memory::default()
+        },
         limit: Some(Bytes::from_mib(1024)),
-        allocator: Some(Allocator { allocated: bytes(0.8), active: bytes(0.85), resident: bytes(0.9), ..Allocator::default() }),
+        allocator: Some(Allocator {
+            allocated: bytes(0.8),
+            active: bytes(0.85),
+            resident: bytes(0.9),
+            ..Allocator::default()
+        }),
         load: Some(used / 1e6),
         ..Sample::default()
     }

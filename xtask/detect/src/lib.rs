@@ -1,5 +1,6 @@
 //! Measures the detector on series whose truth is known, beside the alert rules people run today.
 
+pub mod backtest;
 pub mod cost;
 pub mod generate;
 pub mod judge;

@@ -1,17 +1,16 @@
 //! Measures the detector and the rules people run today on the same series; prints one JSON object.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use rayon::prelude::*;
-use xtask_detect::cost;
 use xtask_detect::generate::{Family, generate};
 use xtask_detect::judge::Judged;
-use xtask_detect::recorded;
 use xtask_detect::report::Report;
+use xtask_detect::{backtest, cost, recorded};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -31,6 +30,12 @@ struct Args {
     /// Where pictures of misses and false alarms go.
     #[arg(long, value_name = "DIR")]
     pictures: PathBuf,
+    /// The program whose `backtest` must say the same as the replay here.
+    #[arg(long, value_name = "PROGRAM", requires = "samples")]
+    oomen: Option<PathBuf>,
+    /// Where the made-up series go that it is asked about.
+    #[arg(long, value_name = "DIR")]
+    samples: Option<PathBuf>,
     /// Targets whose cost is measured side by side.
     #[arg(long, default_value_t = 10_000)]
     targets: usize,
@@ -38,26 +43,27 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
-    // Pictures of an earlier run would be taken for this one's.
-    if args.pictures.exists() {
-        std::fs::remove_dir_all(&args.pictures).context("cannot clear the pictures")?;
+    for directory in std::iter::once(&args.pictures).chain(&args.samples) {
+        empty(directory)?;
     }
-    std::fs::create_dir_all(&args.pictures)
-        .with_context(|| format!("cannot create {}", args.pictures.display()))?;
     // Before the threads: the processor's caches are part of the cost.
     let cost = cost::measure(args.targets)?;
     let seeds = args.first_seed..args.first_seed + args.seeds;
-    let wanted: Vec<(Family, u64)> = Family::ALL
-        .iter()
-        .flat_map(|family| seeds.clone().map(|seed| (*family, seed)))
-        .collect();
+    let wanted: Vec<(Family, u64)> =
+        Family::ALL.iter().flat_map(|family| seeds.clone().map(|seed| (*family, seed))).collect();
     let progress = Progress::new("made-up series", wanted.len());
     let mut judged = wanted
         .par_iter()
         .map(|(family, seed)| {
             let trace = generate(*family, *seed);
             let name = seed.to_string();
-            let judged = Judged::new(family.name(), &name, Some(trace.truth), &trace.samples, &args.pictures);
+            let judged = Judged::new(
+                family.name(),
+                &name,
+                Some(trace.truth),
+                &trace.samples,
+                &args.pictures,
+            );
             progress.step();
             judged
         })
@@ -65,10 +71,25 @@ fn main() -> Result<ExitCode> {
     if let Some(dir) = &args.traces {
         judged.extend(recorded::judge(dir, &args.pictures)?);
     }
-    let report = Report::new(&judged, [seeds.start, seeds.end.saturating_sub(1)], cost);
+    let mut report = Report::new(&judged, [seeds.start, seeds.end.saturating_sub(1)], cost);
+    if let Some((oomen, samples)) = args.oomen.as_ref().zip(args.samples.as_ref()) {
+        let compared = backtest::compare(oomen, samples, args.first_seed)?;
+        report.tables.push(compared.table());
+        report.bounds.push(compared.bound());
+    }
     println!("{}", serde_json::to_string(&report)?);
     let holds = report.bounds.iter().all(|bound| bound.holds);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A directory with nothing in it: files of an earlier run would be taken for this one's.
+fn empty(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)
+            .with_context(|| format!("cannot clear {}", directory.display()))?;
+    }
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))
 }
 
 /// Tells on stderr how far it is, every tenth.

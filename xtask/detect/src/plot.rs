@@ -33,7 +33,10 @@ pub fn draw(path: &Path, title: &str, samples: &[Sample], alarms: &[Alarm]) -> R
         .margin(8)
         .x_label_area_size(28)
         .y_label_area_size(70)
-        .build_cartesian_2d(hours(first.at.0)..hours(last.at.0).max(hours(first.at.0) + 1e-6), 0.0..top)
+        .build_cartesian_2d(
+            hours(first.at.0)..hours(last.at.0).max(hours(first.at.0) + 1e-6),
+            0.0..top,
+        )
         .map_err(|error| failed(&error))?;
     chart
         .configure_mesh()
@@ -64,10 +67,8 @@ pub fn draw(path: &Path, title: &str, samples: &[Sample], alarms: &[Alarm]) -> R
         ends.into_iter().map(|s| (hours(s.at.0), used(s)))
     });
     chart.draw_series(LineSeries::new(line, &BLUE)).map_err(|error| failed(&error))?;
-    let limits = samples
-        .iter()
-        .step_by(stretch)
-        .filter_map(|s| Some((hours(s.at.0), s.limit?.as_f64())));
+    let limits =
+        samples.iter().step_by(stretch).filter_map(|s| Some((hours(s.at.0), s.limit?.as_f64())));
     chart.draw_series(LineSeries::new(limits, &BLACK)).map_err(|error| failed(&error))?;
     svg.present().map_err(|error| failed(&error))?;
     Ok(())
