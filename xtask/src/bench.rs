@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: every figure the README claims, beside what it is compared to.
 
+mod detect;
 mod footprint;
 mod quiet;
 mod race;
@@ -29,23 +30,26 @@ enum Which {
     Quiet(quiet::QuietArgs),
     /// CPU and memory of the watchdog, beside two Prometheus exporters scraped in the same run.
     Footprint(footprint::FootprintArgs),
+    /// The detector beside the alert rules people run: leaks caught, how early, false alarms, cost.
+    Detect(detect::DetectArgs),
 }
 
 /// Runs them; true when every bound holds.
 pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
-    let binaries = Binaries::build()?;
     let all = [
         Which::Race(race::RaceArgs::default()),
         Which::Quiet(quiet::QuietArgs::default()),
         Which::Footprint(footprint::FootprintArgs::default()),
+        Which::Detect(detect::DetectArgs::default()),
     ];
     let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
     let (mut ok, mut results) = (true, serde_json::Map::new());
     for which in &chosen {
         let (name, (passed, result)) = match which {
-            Which::Race(args) => ("race", race::run(&binaries, args)?),
-            Which::Quiet(args) => ("quiet", quiet::run(&binaries, args)?),
-            Which::Footprint(args) => ("footprint", footprint::run(&binaries, args)?),
+            Which::Race(args) => ("race", race::run(&Binaries::build()?, args)?),
+            Which::Quiet(args) => ("quiet", quiet::run(&Binaries::build()?, args)?),
+            Which::Footprint(args) => ("footprint", footprint::run(&Binaries::build()?, args)?),
+            Which::Detect(args) => ("detect", detect::run(args)?),
         };
         ok &= passed;
         results.insert(name.into(), result);

@@ -51,6 +51,15 @@ pub(crate) fn capture(command: &mut Command, deadline: Duration) -> Result<Strin
     Ok(out)
 }
 
+/// Runs a command whose standard error goes through; returns whether it succeeded, and its standard output.
+pub(crate) fn answer(command: &mut Command, deadline: Duration) -> Result<(bool, String)> {
+    echo(command);
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let out = child.stdout.take().map(collect).context("standard output is piped")?;
+    let status = finish(&mut child, deadline)?;
+    Ok((status.success(), joined(out)?))
+}
+
 /// A program that runs beside us until this is dropped; its output goes to a file.
 pub(crate) struct Background {
     child: Child,
@@ -217,6 +226,12 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("exit status: 7") && text.ends_with("\n99\n100\nwhy"), "{text}");
         assert!(!text.contains("\n50\n"));
+    }
+
+    #[test]
+    fn a_program_that_fails_may_still_have_answered() {
+        let said = answer(&mut shell("echo 42; exit 1"), SOON).expect("it ran");
+        assert_eq!(said, (false, "42\n".to_owned()));
     }
 
     #[test]

@@ -53,7 +53,7 @@ const PACKAGES: [Package; 6] = [
     Package {
         name: "prometheus",
         probe: &["promtool", "--version"],
-        why: "tests alert rules, dashboards and /metrics",
+        why: "tests alert rules, dashboards, /metrics and the rules the detector is compared with",
     },
     Package {
         name: "kubernetes-client",
