@@ -21,8 +21,8 @@ struct Args {
     /// Seeds of each family.
     #[arg(long, default_value_t = 60)]
     seeds: u64,
-    /// The first of them; those below it were used for tuning.
-    #[arg(long, default_value_t = 1000)]
+    /// The first of them; those below 2000 were used for tuning.
+    #[arg(long, default_value_t = 2000)]
     first_seed: u64,
     /// Directory of recorded series with an index.csv.
     #[arg(long, value_name = "DIR")]

@@ -27,7 +27,7 @@ pub(crate) struct DetectArgs {
     /// Seeds of each family of made-up series.
     #[arg(long, default_value_t = SEEDS)]
     seeds: u64,
-    /// The first of them; those below 1000 were used for tuning.
+    /// The first of them; those below 2000 were used for tuning.
     #[arg(long, default_value_t = FIRST_SEED)]
     first_seed: u64,
     /// Directory of recorded series with an index.csv [default: $OOMEN_TRACES, else none].
@@ -39,7 +39,7 @@ pub(crate) struct DetectArgs {
 }
 
 const SEEDS: u64 = 60;
-const FIRST_SEED: u64 = 1000;
+const FIRST_SEED: u64 = 2000;
 
 impl Default for DetectArgs {
     fn default() -> Self {

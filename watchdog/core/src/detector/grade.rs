@@ -34,7 +34,11 @@ const HURRY: f64 = 60.0;
 /// More is needed where growth was seen from the first moment on, as it cannot be told from filling up, and where the
 /// slope is not known well.
 const DOUBT_GATE: f64 = 0.88;
-/// Less is enough on a long window with a slope known well: after a day and a half, as the record speaks for itself;
+/// A little less is enough for a straight line, as leaks of minutes leave no time;
+const STRAIGHT_SURE: f64 = 0.80;
+const STRAIGHT_TAU: f64 = 0.95;
+const STRAIGHT_GATE: f64 = 0.84;
+/// and less on a long window with a slope known well: after a day and a half, as the record speaks for itself;
 const SEASONED_SECONDS: f64 = 1.5 * 86_400.0;
 const SEASONED_GATE: f64 = 0.75;
 /// where the workload was at rest before, as it neither waves nor wanders;
@@ -115,8 +119,8 @@ fn level(finding: &Finding, share: f64, left: f64, fills: bool) -> Level {
     }
     let excused = share < FULL_GATE && (fills || finding.explained == Explained::ByLoad);
     let shape = finding.new_high && !excused;
-    let long = finding.window >= LONG_WINDOW;
-    let sure = finding.sureness() >= if long { SURE_LONG } else { SURE_SHORT };
+    let sure =
+        known_well(finding) || (finding.window >= LONG_WINDOW && finding.sureness() >= SURE_LONG);
     let leak = shape
         && sure
         && finding.window >= SHORTEST_LEAK_WINDOW
@@ -131,15 +135,28 @@ fn level(finding: &Finding, share: f64, left: f64, fills: bool) -> Level {
     }
 }
 
+/// Whether the slope is known well enough for any window.
+fn known_well(finding: &Finding) -> bool {
+    finding.sureness() >= SURE_SHORT && finding.trend.tau >= SURE_TAU
+}
+
+/// Whether it is as good as a straight line.
+fn straight(finding: &Finding) -> bool {
+    finding.sureness() >= STRAIGHT_SURE && finding.trend.tau >= STRAIGHT_TAU
+}
+
 /// Share of the limit that must be in use before this finding is told of as a leak.
 fn gate(finding: &Finding, left: f64) -> f64 {
     let gate = GATES.iter().find(|(seconds, _)| left <= *seconds).map_or(1.0, |(_, gate)| *gate);
-    let sure = finding.sureness() >= SURE_SHORT && finding.trend.tau >= SURE_TAU;
+    let sure = known_well(finding);
     if !finding.has_past || (!sure && left > HURRY) {
         return gate.max(DOUBT_GATE);
     }
-    if !sure || finding.window < LONG_WINDOW {
+    if !sure {
         return gate;
+    }
+    if finding.window < LONG_WINDOW {
+        return if straight(finding) { gate.min(STRAIGHT_GATE) } else { gate };
     }
     let enough = [
         (finding.watched >= SEASONED_SECONDS, SEASONED_GATE),
