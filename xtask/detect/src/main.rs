@@ -19,7 +19,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 struct Args {
     /// Seeds of each family.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 200)]
     seeds: u64,
     /// The first of them; those below 2000 were used for tuning.
     #[arg(long, default_value_t = 2000)]

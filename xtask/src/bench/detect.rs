@@ -38,7 +38,7 @@ pub(crate) struct DetectArgs {
     out: Option<PathBuf>,
 }
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 200;
 const FIRST_SEED: u64 = 2000;
 
 impl Default for DetectArgs {
