@@ -126,22 +126,24 @@ pub struct Detector {
     net: SafetyNet,
     /// The highest value of the warm-up: no window sees it, but what stays below it is no new high.
     warm_up_peak: Bytes,
-    /// The last sample's moment, age, use and limit.
     last: Option<Last>,
     /// Since when a window has spoken of a leak without a break.
     leak_since: Option<Moment>,
-    /// The highest use while a leak was told of, and, once it has ended without a kill, what it was refuted at.
+    /// The highest use, in bytes, while a leak is told of.
     told: Option<f64>,
+    /// The same of a leak that ended without a kill.
     refuted: Option<f64>,
     held: Option<(Level, Moment)>,
     said: Option<(Moment, Level, Verdict)>,
 }
 
+/// What is remembered of the last sample and those before it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Last {
     age: f64,
     used: Bytes,
     limit: Option<Bytes>,
+    /// The lowest use since the process had started.
     lowest: Bytes,
     samples: u32,
 }

@@ -86,7 +86,7 @@ impl Envelope {
     }
 
     /// All closed buckets, oldest first.
-    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> + Clone {
         self.buckets.iter()
     }
 

@@ -58,3 +58,53 @@ pub fn explains<'a>(
         Explained::Not
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::Envelope;
+    use crate::sample::{Memory, Sample};
+    use crate::units::Bytes;
+
+    const HOUR: f64 = 3600.0;
+
+    /// What is said of the last 24 of `hours`, a sample a minute.
+    fn said(hours: u32, mib: impl Fn(f64) -> f64, load: impl Fn(f64) -> Option<f64>) -> Explained {
+        let (mut history, mut envelope) = (History::default(), Envelope::new(24.0 * HOUR));
+        for minute in 0..hours * 60 {
+            let t = f64::from(minute) * 60.0;
+            let anon = Bytes((mib(t / HOUR) * 1048576.0) as u64);
+            let sample = Sample {
+                at: Moment(t),
+                memory: Memory { anon, ..Memory::default() },
+                load: load(t / HOUR),
+                ..Sample::default()
+            };
+            history.push(&sample);
+            envelope.push(t, anon.as_f64(), sample.load, |_| {});
+        }
+        explains(envelope.buckets(), &history, 10.0 * 1048576.0)
+    }
+
+    #[test]
+    fn growth_in_proportion_to_a_load_never_seen_is_the_loads() {
+        let climb = |hour: f64| 10.0 + hour;
+        assert_eq!(said(48, |h| 20.0 + 2.0 * climb(h), |h| Some(climb(h))), Explained::ByLoad);
+        assert_eq!(said(48, |h| 20.0 + climb(h).powi(3), |h| Some(climb(h))), Explained::Not);
+    }
+
+    #[test]
+    fn a_load_that_was_there_before_explains_no_more_memory_than_it_took_then() {
+        // Two days alike; on the second one memory grows beyond what the same load took.
+        let wave = |hour: f64| 20.0 + (hour % 24.0);
+        let load = |hour: f64| Some(wave(hour));
+        assert_eq!(said(48, |h| 2.0 * wave(h), load), Explained::ByLoad);
+        assert_eq!(said(48, |h| 2.0 * wave(h) + 2.0 * (h - 24.0).max(0.0), load), Explained::Not);
+    }
+
+    #[test]
+    fn a_load_that_does_not_grow_or_is_not_known_explains_nothing() {
+        assert_eq!(said(48, |h| 20.0 + h, |_| Some(5.0)), Explained::Not);
+        assert_eq!(said(48, |h| 20.0 + h, |_| None), Explained::Unknown);
+    }
+}

@@ -160,3 +160,114 @@ fn a_leak_that_stops_is_calm_again() {
     assert!(run.told().is_some());
     assert_eq!(run.last.level, Level::Calm);
 }
+
+/// Feeds `hours` of samples a minute apart; returns the moments at which people were newly told, and the last word.
+fn days(
+    detector: &mut Detector,
+    hours: std::ops::Range<u32>,
+    mib: impl Fn(f64) -> f64,
+    load: impl Fn(f64) -> Option<f64>,
+) -> (Vec<f64>, Assessment) {
+    let (mut told, mut before, mut last) = (Vec::new(), Level::Calm, Assessment::default());
+    for minute in hours.start * 60..hours.end * 60 {
+        let hour = f64::from(minute) / 60.0;
+        last = detector.observe(&Sample {
+            at: Moment(hour * 3600.0),
+            memory: Memory { anon: Bytes((mib(hour) * MIB) as u64), ..Memory::default() },
+            limit: Some(LIMIT),
+            load: load(hour),
+            age: hour * 3600.0,
+            ..Sample::default()
+        });
+        if last.level >= Level::Leak && before < Level::Leak {
+            told.push(hour);
+        }
+        before = last.level;
+    }
+    (told, last)
+}
+
+#[test]
+fn a_second_leak_after_a_kill_is_told_as_well() {
+    let mut detector = Detector::new(DetectorConfig::default());
+    // Ten hours at rest, thirty of growth, killed; the same again.
+    let mib = |hour: f64| 50.0 + 205.0 / 30.0 * (hour % 40.0 - 10.0).max(0.0);
+    let (first, _) = days(&mut detector, 0..40, mib, |_| None);
+    assert_eq!(first.len(), 1, "{first:?}");
+    detector.end_segment(Some(true));
+    let (second, _) = days(&mut detector, 40..80, mib, |_| None);
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert!((second[0] - first[0] - 40.0).abs() < 3.0, "{first:?} {second:?}");
+}
+
+#[test]
+fn a_kill_that_nobody_saw_is_no_record_and_a_deploy_is_one() {
+    let leak = |hour: f64| 50.0 + 205.0 / 40.0 * hour;
+    for (hours, remembered) in [(40, false), (34, true)] {
+        let mut detector = Detector::new(DetectorConfig::default());
+        days(&mut detector, 0..hours, leak, |_| None);
+        detector.end_segment(None);
+        let (told, _) = days(&mut detector, 40..80, |hour| leak(hour - 40.0), |_| None);
+        // Where the level was lived at before, only what exceeds it is told: later.
+        let late = told.first().is_none_or(|hour| *hour > 74.0);
+        assert_eq!(late, remembered, "{hours} hours: {told:?}");
+    }
+}
+
+#[test]
+fn a_day_like_the_one_before_is_not_told() {
+    let wave = |hour: f64| 150.0 - 65.0 * (hour / 24.0 * std::f64::consts::TAU).cos();
+    let (told, _) = days(&mut Detector::new(DetectorConfig::default()), 0..120, wave, |_| None);
+    assert_eq!(told, Vec::<f64>::new());
+}
+
+#[test]
+fn growth_with_the_load_is_load_and_the_same_growth_without_it_is_told() {
+    let ramp = |hour: f64| 40.0 + 4.9 * (hour - 30.0).clamp(0.0, 38.0);
+    let run = |load: fn(f64) -> Option<f64>| {
+        days(&mut Detector::new(DetectorConfig::default()), 0..68, ramp, load)
+    };
+    let (told, last) = run(|hour| Some(100.0 + 14.0 * (hour - 30.0).clamp(0.0, 38.0)));
+    assert_eq!(told, Vec::<f64>::new());
+    assert_eq!(last.verdict.kind, Kind::Load, "{:?}", last.verdict);
+    assert_eq!(run(|_| Some(100.0)).0.len(), 1);
+}
+
+#[test]
+fn a_detector_that_was_put_away_goes_on_as_if_nothing_happened() {
+    let leak = |hour: f64| 50.0 + 5.0 * (hour - 10.0).max(0.0);
+    let mut whole = Detector::new(DetectorConfig::default());
+    days(&mut whole, 0..30, leak, |_| None);
+    let bytes = postcard::to_stdvec(&whole).expect("it can be written");
+    let read: Detector = postcard::from_bytes(&bytes).expect("it can be read");
+    let mut restored = read.restored(DetectorConfig::default()).expect("the same windows");
+    assert_eq!(
+        days(&mut whole, 30..50, leak, |_| None),
+        days(&mut restored, 30..50, leak, |_| None)
+    );
+}
+
+#[test]
+fn windows_of_another_version_are_refused() {
+    let mut detector = Detector::new(DetectorConfig::default());
+    detector.windows.pop();
+    assert!(detector.restored(DetectorConfig::default()).is_none());
+}
+
+#[test]
+fn another_limit_is_judged_anew() {
+    let mut detector = Detector::new(DetectorConfig::default());
+    let sample = |t: u32, limit: u64| Sample {
+        at: Moment(f64::from(t)),
+        age: f64::from(t) + 60.0,
+        memory: Memory { anon: Bytes::from_mib(240), ..Memory::default() },
+        limit: Some(Bytes::from_mib(limit)),
+        ..Sample::default()
+    };
+    let highest = |detector: &mut Detector, range: std::ops::Range<u32>, limit| {
+        range.map(|t| detector.observe(&sample(t, limit)).level).max()
+    };
+    assert_eq!(highest(&mut detector, 0..300, 256), Some(Level::Imminent));
+    assert_eq!(highest(&mut detector, 300..900, 1024), Some(Level::Calm));
+    assert_eq!(highest(&mut detector, 900..1200, 260), Some(Level::Imminent));
+}
