@@ -48,8 +48,13 @@ const STEPS: [Step; 11] = [
     Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 7] = [
     packages::BUILD[0],
+    Package {
+        name: "chromium",
+        probe: &["chromium", "--version"],
+        why: "opens the page in its tests",
+    },
     Package {
         name: "prometheus",
         probe: &["promtool", "--version"],
