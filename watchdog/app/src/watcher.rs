@@ -1,7 +1,7 @@
 //! Watches one process from attachment to its end: samples, concludes, captures, names, tells.
 //!
-//! Sampling never waits: asking the allocator, reading the request counter, taking a heap profile, naming a function and storing a dump are jobs
-//! beside it, and their results come in between two samples.
+//! Sampling never waits: asking the allocator, reading the request counter, taking a heap profile, naming a function and
+//! storing a dump are jobs beside it, and their results come in between two samples.
 
 mod captures;
 mod jobs;

@@ -10,7 +10,7 @@ use crate::sample::Sample;
 use crate::units::Moment;
 use crate::verdict::Kind;
 
-/// Alarms kept of one series; a series that raises more than this is told by its first ones and the count.
+/// Alarms kept of one series, the first ones; a series that raises more has said enough.
 const MAX_ALARMS: usize = 10_000;
 
 /// One alarm: from the sample that raised it to the sample at which its level was left.

@@ -19,7 +19,9 @@ pub struct Judged {
     pub source: String,
     /// Its name within the source.
     pub name: String,
-    /// What is true of it; `None` where nobody knows.
+    /// What its source says of it, in a word.
+    pub label: String,
+    /// What is true of it; `None` where nobody knows, or not from when to when.
     pub truth: Option<Truth>,
     /// Days it covers.
     pub days: f64,
@@ -35,6 +37,8 @@ pub struct Judged {
     pub kind_right: Option<bool>,
     /// Whether the kill came within the first interval that was told.
     pub interval: Option<bool>,
+    /// That interval's end over its beginning, where it has both.
+    pub width: Option<f64>,
     /// Each rule's episodes, in the order of [`Rule::ALL`].
     pub rules: Vec<Vec<(f64, f64)>>,
     /// Picture of a miss or a false alarm.
@@ -49,6 +53,7 @@ impl Judged {
     pub fn new(
         source: &str,
         name: &str,
+        label: &str,
         truth: Option<Truth>,
         samples: &[Sample],
         pictures: &Path,
@@ -63,6 +68,7 @@ impl Judged {
         let mut judged = Self {
             source: source.to_owned(),
             name: name.to_owned(),
+            label: label.to_owned(),
             truth,
             days: span / 86_400.0,
             samples: samples.len(),
@@ -71,6 +77,7 @@ impl Judged {
             leak: answer.of(|level| level == Level::Leak),
             kind_right: None,
             interval: None,
+            width: None,
             rules: Rule::ALL.iter().map(|rule| rules::episodes(*rule, &series, kill)).collect(),
             picture: None,
         };
@@ -89,6 +96,7 @@ impl Judged {
         let tells_kind = kind == Kind::Tmpfs || samples.iter().any(|s| s.allocator.is_some());
         self.kind_right = tells_kind.then_some(alarm.kind == kind);
         self.interval = score::interval_holds(alarm, kill);
+        self.width = alarm.forecast.and_then(|forecast| Some(forecast.high? / forecast.low));
     }
 
     /// How a leak was told.

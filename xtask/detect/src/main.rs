@@ -60,6 +60,7 @@ fn main() -> Result<ExitCode> {
             let judged = Judged::new(
                 family.name(),
                 &name,
+                "made up",
                 Some(trace.truth),
                 &trace.samples,
                 &args.pictures,

@@ -31,8 +31,9 @@ pub fn judge(dir: &Path, pictures: &Path) -> Result<Vec<Judged>> {
             let file = series.path.file_name().unwrap_or_default().to_string_lossy();
             let name = file.trim_end_matches(".gz").trim_end_matches(".csv");
             let (source, rest) = name.split_once('_').unwrap_or(("recorded", name));
-            let benign = kinds.get(file.as_ref()).is_some_and(|kind| kind == BENIGN);
-            Judged::new(source, rest, benign.then_some(Truth::Innocent), &samples, pictures)
+            let label = kinds.get(file.as_ref()).map_or("unlabelled", String::as_str);
+            let truth = (label == BENIGN).then_some(Truth::Innocent);
+            Judged::new(source, rest, label, truth, &samples, pictures)
         })
         .collect()
 }

@@ -13,27 +13,27 @@ const AIM: i32 = 36;
 /// Above it sums of two amounts would no longer fit.
 const TOO_LARGE: f64 = (1u64 << 63) as f64;
 
-/// The factor of one file: a power of two, fixed by its first amount that is not zero.
+/// The power of two of one file, fixed by its first amount that is not zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scale {
-    factor: Option<f64>,
+    exponent: Option<i32>,
 }
 
 impl Scale {
-    /// Fixes the factor, if it is not fixed yet, by the limit or the largest value of a row.
+    /// Fixes the power, if it is not fixed yet, by the limit or the largest value of a row.
     pub(super) fn settle(&mut self, amount: f64) {
-        if self.factor.is_none() && amount > 0.0 {
-            let factor =
-                if amount >= IN_BYTES { 1.0 } else { 2f64.powi(AIM - amount.log2().ceil() as i32) };
-            // Finite also for amounts near the smallest number there is.
-            self.factor = Some(factor.min(2f64.powi(1000)));
+        if self.exponent.is_none() && amount > 0.0 {
+            let moved = if amount >= IN_BYTES { 0 } else { AIM - amount.log2().ceil() as i32 };
+            self.exponent = Some(moved);
         }
     }
 
     /// An amount of the file, not negative and not `NaN`, as bytes.
     pub(super) fn bytes(&self, amount: f64) -> Result<Bytes, Problem> {
-        // Before the factor is fixed every amount was zero.
-        let scaled = amount * self.factor.unwrap_or(1.0);
+        // Before the power is fixed every amount was zero. In two steps: the whole factor may exceed what a float holds.
+        let exponent = self.exponent.unwrap_or(0);
+        let half = exponent / 2;
+        let scaled = amount * 2f64.powi(half) * 2f64.powi(exponent - half);
         if scaled >= TOO_LARGE {
             return Err(Problem::TooLarge { value: amount });
         }
@@ -77,6 +77,12 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         assert!(scale(1e9).bytes(1e19).is_err());
         assert!(scale(1e-300).bytes(1.0).is_err());
-        assert!(scale(f64::MIN_POSITIVE).bytes(f64::MIN_POSITIVE).is_ok());
+    }
+
+    #[test]
+    fn the_smallest_amount_there_is_keeps_its_scale() {
+        for least in [f64::MIN_POSITIVE, f64::from_bits(1)] {
+            assert_eq!(scale(least).bytes(least).expect("fits"), Bytes(1 << AIM), "{least:e}");
+        }
     }
 }

@@ -6,7 +6,8 @@ use crate::forecast::{Forecast, Pace, forecast};
 use crate::load::Explained;
 use crate::units::{Bytes, Moment};
 
-/// Windows below this many seconds raise suspicion only: two seconds of growth are a burst more often than a leak.
+/// Windows below this many seconds only speak at the last chance: two seconds of growth are a burst more often than a
+/// leak.
 const SHORTEST_LEAK_WINDOW: f64 = 4.0;
 /// A leak is told when the kill is at most this many windows away: no claim about the far future from a short past.
 const LEAK_HORIZON: f64 = 2.0;
@@ -22,7 +23,7 @@ const SURE_TAU: f64 = 0.85;
 const SUSPECT_HORIZON: f64 = 16.0;
 /// A leak this near its end is imminent: two minutes is what a person needs to do anything at all.
 const IMMINENT_SECONDS: f64 = 120.0;
-/// Growth that is only suspicious but hits the limit this soon is told at once when more than half is used:
+/// Growth that hits the limit this soon is told at once when more than half is used, from whatever window and past:
 /// there will be no later chance.
 const LAST_CHANCE_SECONDS: f64 = 10.0;
 const LAST_CHANCE_GATE: f64 = 0.50;
