@@ -262,10 +262,12 @@ mod tests {
                     inuse_space: Bytes::from_mib(*mib),
                     inuse_objects: *samples,
                     samples: *samples,
+                    ..StackSample::default()
                 })
                 .collect(),
             mappings: Vec::new(),
             sample_period: Bytes(512 << 10),
+            lost_samples: 0,
         }
     }
 

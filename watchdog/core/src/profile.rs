@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Bytes, WallTime};
 
 /// One call stack and the memory that allocations made there still hold. Values are already corrected for sampling.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StackSample {
     /// Return addresses in the target's address space, innermost first.
     pub stack: Vec<u64>,
@@ -13,12 +13,16 @@ pub struct StackSample {
     pub inuse_space: Bytes,
     /// `inuse_objects`: allocations made here and not yet freed.
     pub inuse_objects: u64,
-    /// How many sampled allocations these figures rest on; the relative error is about `1/sqrt` of it.
+    /// `alloc_space`: bytes ever allocated here; 0 where the source does not count them.
+    pub alloc_space: Bytes,
+    /// `alloc_objects`: allocations ever made here; 0 where the source does not count them.
+    pub alloc_objects: u64,
+    /// How many sampled allocations the figures in use rest on; the relative error is about `1/sqrt` of it.
     pub samples: u64,
 }
 
 /// A part of the target's address space that is backed by a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// First address.
     pub start: u64,
@@ -28,6 +32,8 @@ pub struct Mapping {
     pub file_offset: u64,
     /// Path as the target sees it.
     pub path: String,
+    /// The file's GNU build id in lower-case hexadecimal, where it is known.
+    pub build_id: Option<String>,
 }
 
 /// A heap profile of one process at one time.
@@ -41,6 +47,8 @@ pub struct Profile {
     pub mappings: Vec<Mapping>,
     /// Mean bytes between two samples (`1 << lg_prof_sample`).
     pub sample_period: Bytes,
+    /// Sampled allocations that the source could not record, so that they are missing here.
+    pub lost_samples: u64,
 }
 
 impl Profile {

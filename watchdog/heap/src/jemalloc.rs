@@ -113,7 +113,13 @@ pub fn parse(text: &[u8], taken: WallTime, limits: &ParseLimits) -> Result<Profi
     let period = read_header(&mut lines)?;
     let stacks = read_stacks(&mut lines, period, limits)?;
     let mappings = read_mappings(&mut lines, limits)?;
-    Ok(Profile { taken, stacks: merged(stacks), mappings, sample_period: Bytes(period) })
+    Ok(Profile {
+        taken,
+        stacks: merged(stacks),
+        mappings,
+        sample_period: Bytes(period),
+        lost_samples: 0,
+    })
 }
 
 /// `heap_v2/524288`; a period of zero would mean that nothing is sampled.
@@ -213,6 +219,7 @@ fn read_counts(
         inuse_space: Bytes(inuse_space),
         inuse_objects,
         samples: objects,
+        ..StackSample::default()
     }))
 }
 

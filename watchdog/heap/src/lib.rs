@@ -5,7 +5,12 @@
 //! format ends in `watchdog_core::profile::Profile`, so another source only has to produce one.
 
 pub mod capture;
+pub mod collapsed;
 pub mod culprit;
+pub mod flamegraph;
 pub mod jemalloc;
+pub mod pprof;
 pub mod store;
 pub mod symbolize;
+pub mod symbols;
+pub mod top;

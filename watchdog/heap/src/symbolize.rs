@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     fn mapping(start: u64, end: u64, file_offset: u64, path: &str) -> Mapping {
-        Mapping { start, end, file_offset, path: path.into() }
+        Mapping { start, end, file_offset, path: path.into(), build_id: None }
     }
 
     #[test]

@@ -98,9 +98,11 @@ fn the_culprit_is_named_from_raw_addresses() {
             inuse_space: Bytes::from_mib(mib),
             inuse_objects: mib,
             samples: mib * 2,
+            ..StackSample::default()
         }],
         mappings: mappings.clone(),
         sample_period: Bytes(512 << 10),
+        lost_samples: 0,
     };
     let culprit = culprit::name(&profile(0.0, 1), &profile(60.0, 41), &symbolizer).expect("named");
     assert!(culprit.stack.iter().any(|frame| is_here(frame, "keeps_sessions")), "{culprit:?}");
@@ -186,6 +188,7 @@ fn a_stripped_binary_says_so_and_gives_offsets() {
             .expect("a link")
             .to_string_lossy()
             .into_owned(),
+        build_id: None,
     };
     let module = code.path.rsplit('/').next().expect("a name").to_owned();
     let frames = symbolizer.resolve(&[code], &[0x1a01]);
@@ -208,7 +211,13 @@ fn mappings_that_lead_elsewhere_give_offsets() {
         "/usr/bin/env (deleted)".to_owned(),
         "relative".to_owned(),
     ] {
-        let mapping = Mapping { start: 0, end: 0x10_0000, file_offset: 0, path: path.clone() };
+        let mapping = Mapping {
+            start: 0,
+            end: 0x10_0000,
+            file_offset: 0,
+            path: path.clone(),
+            build_id: None,
+        };
         let frames = symbolizer.resolve(&[mapping], &[0x8_0001]);
         assert!(frames[0].function.ends_with("+0x80000"), "{path}: {frames:?}");
     }

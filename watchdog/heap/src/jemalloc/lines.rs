@@ -103,7 +103,7 @@ pub(super) fn mapping(line: &[u8]) -> Option<Option<Mapping>> {
     let path = rest.trim_ascii();
     let is_code = permissions.get(2) == Some(&b'x') && path.starts_with(b"/");
     let path = String::from_utf8_lossy(path).into_owned();
-    Some(is_code.then_some(Mapping { start, end, file_offset, path }))
+    Some(is_code.then_some(Mapping { start, end, file_offset, path, build_id: None }))
 }
 
 /// The first word and what follows it.

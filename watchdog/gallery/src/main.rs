@@ -1,0 +1,3 @@
+//! Small programs that leak, or only look like it.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Collapsed stacks: `root;caller;function bytes`, one line a stack.

@@ -1,0 +1,1 @@
+//! Flamegraphs as SVG: of one profile, and of the difference of two.

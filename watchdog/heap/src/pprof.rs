@@ -1,0 +1,1 @@
+//! pprof protobuf, in and out.

@@ -1,0 +1,1 @@
+//! The functions that hold most, as a table.

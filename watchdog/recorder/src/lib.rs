@@ -1,0 +1,1 @@
+//! The flight recorder: a heap profile in shared memory, written by the watched process and read by anybody.

@@ -1,0 +1,3 @@
+//! Measures the heap profiler beside the tools people use today.
+
+fn main() {}
