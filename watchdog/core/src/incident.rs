@@ -109,8 +109,10 @@ pub struct Incident {
     pub kill: Option<KillWindow>,
     /// What kind of growth.
     pub verdict: Verdict,
-    /// Which function keeps the memory.
+    /// Which function keeps the memory: the first of `suspects`.
     pub culprit: Option<Culprit>,
+    /// All functions that were named, the largest growth first.
+    pub suspects: Vec<Culprit>,
     /// Why no function is named, while none is.
     pub culprit_pending: Option<String>,
     /// How it ended, in words.
@@ -186,12 +188,16 @@ impl IncidentTracker {
         self.close(State::Recovered, "The growth stopped.".into(), wall)
     }
 
-    /// Names the function, or brings its figures up to date; returns the incident if the name is news.
-    pub fn name_culprit(&mut self, culprit: Culprit, wall: WallTime) -> Option<Change> {
+    /// Names the functions, the largest growth first, or brings their figures up to date; returns the incident if one of
+    /// the names is news.
+    pub fn name_culprits(&mut self, suspects: Vec<Culprit>, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
-        let known = incident.culprit.as_ref().map(|known| known.frame.function.as_str());
-        let news = known != Some(culprit.frame.function.as_str());
-        incident.culprit = Some(culprit);
+        let names = |suspects: &[Culprit]| -> Vec<String> {
+            suspects.iter().map(|suspect| suspect.frame.function.clone()).collect()
+        };
+        let news = names(&incident.suspects) != names(&suspects);
+        incident.culprit = suspects.first().cloned();
+        incident.suspects = suspects;
         incident.culprit_pending = None;
         incident.updated = wall;
         news.then(|| change(incident))
@@ -217,6 +223,11 @@ impl IncidentTracker {
         }
     }
 
+    /// Opens an incident if none is: for a kill that was not foreseen, so that what is found out about it has a place.
+    pub fn open_now(&mut self, wall: WallTime) {
+        self.open.get_or_insert_with(|| Incident::opened(&self.target, wall));
+    }
+
     /// The process ended. A kill is an incident even if nothing was suspected: a missed kill must be seen.
     pub fn ended(
         &mut self,
@@ -227,8 +238,8 @@ impl IncidentTracker {
     ) -> Option<Change> {
         match ending {
             Ending::OomKilled(evidence) => {
-                let incident =
-                    self.open.get_or_insert_with(|| Incident::opened(&self.target, wall));
+                self.open_now(wall);
+                let incident = self.open.as_mut()?;
                 incident.told.get_or_insert(wall);
                 incident.used = used;
                 incident.limit = limit;
@@ -278,6 +289,7 @@ impl Incident {
             kill: None,
             verdict: Verdict::default(),
             culprit: None,
+            suspects: Vec::new(),
             culprit_pending: None,
             evidence: None,
             dumps: Vec::new(),
@@ -371,20 +383,21 @@ mod tests {
         let reason = tracker.culprit_pending("too few samples".into(), WallTime(2.0));
         assert!(reason.is_some());
         assert_eq!(tracker.culprit_pending("too few samples".into(), WallTime(2.5)), None);
-        let culprit = Culprit {
-            frame: crate::profile::Frame { function: "f".into(), file: None, line: None },
-            growth: Bytes(1),
-            share: 1.0,
-            samples: 20,
-            over_seconds: 2.0,
-            stack: Vec::new(),
+        let frame = |function: &str| crate::profile::Frame {
+            function: function.into(),
+            ..crate::profile::Frame::default()
         };
-        let named = tracker.name_culprit(culprit.clone(), WallTime(3.0)).expect("news");
+        let culprit = Culprit { frame: frame("f"), growth: Bytes(1), ..Culprit::default() };
+        let named = tracker.name_culprits(vec![culprit.clone()], WallTime(3.0)).expect("news");
         assert_eq!(named.incident.id, opened.incident.id);
         assert_eq!(named.incident.culprit_pending, None);
         let more = Culprit { growth: Bytes(2), ..culprit };
-        assert_eq!(tracker.name_culprit(more, WallTime(4.0)), None, "the same name is no news");
+        let again = tracker.name_culprits(vec![more.clone()], WallTime(4.0));
+        assert_eq!(again, None, "the same name is no news");
         let kept = tracker.open().and_then(|open| open.culprit.as_ref()).expect("a culprit");
         assert_eq!(kept.growth, Bytes(2));
+        let second = Culprit { frame: frame("g"), ..Culprit::default() };
+        let both = tracker.name_culprits(vec![more, second], WallTime(5.0)).expect("a second one");
+        assert_eq!(both.incident.suspects.len(), 2);
     }
 }

@@ -70,12 +70,20 @@ fn the_leaking_function_is_named_from_the_dump_of_a_program_that_ended() {
     let last = parse(&raw, WallTime(60.0), &ParseLimits::default()).expect("a profile");
     assert_eq!(last.sample_period, Bytes(65_536));
 
-    let culprit = culprit::name(&Profile::default(), &last, &symbolizer).expect("a culprit");
+    let mut half = last.clone();
+    half.taken = WallTime(30.0);
+    for stack in &mut half.stacks {
+        stack.inuse_space = Bytes(stack.inuse_space.0 / 2);
+        stack.samples /= 2;
+    }
+    let ramp = [&Profile::default(), &half, &last];
+    let culprits = culprit::name(&ramp, &symbolizer).expect("a culprit");
+    let culprit = &culprits[0];
     assert_eq!(culprit.frame.function, "leak::remembers_sessions", "{culprit:#?}");
     assert!(culprit.frame.file.as_deref().is_some_and(|file| file.ends_with("tests/leak.rs")));
     // One in 4.52 is sampled, which makes 453 samples; four standard deviations of that are 17 %.
     let error = culprit.growth.as_f64() / (SESSION * COUNT) as f64 - 1.0;
     assert!(error.abs() < 0.2, "{} is {error:+.3} off", culprit.growth);
     assert!(culprit.share > 0.9, "{}", culprit.share);
-    assert_eq!(culprit::name(&last, &last, &symbolizer), Err(NotYet::NothingGrew));
+    assert_eq!(culprit::name(&[&last, &last, &last], &symbolizer), Err(NotYet::NothingGrew));
 }

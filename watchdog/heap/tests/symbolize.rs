@@ -104,7 +104,10 @@ fn the_culprit_is_named_from_raw_addresses() {
         sample_period: Bytes(512 << 10),
         lost_samples: 0,
     };
-    let culprit = culprit::name(&profile(0.0, 1), &profile(60.0, 41), &symbolizer).expect("named");
+    let ramp = [profile(0.0, 1), profile(30.0, 20), profile(60.0, 41)];
+    let ramp: Vec<&Profile> = ramp.iter().collect();
+    let culprits = culprit::name(&ramp, &symbolizer).expect("named");
+    let culprit = &culprits[0];
     assert!(culprit.stack.iter().any(|frame| is_here(frame, "keeps_sessions")), "{culprit:?}");
     assert_eq!(culprit.growth, Bytes::from_mib(40));
 }
