@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::{Frame, Profile};
 use crate::units::Bytes;
-use growth::{Course, Growth, growth};
+use growth::{Course, Digest, Growth, growth};
 use own::is_own_code;
 
 /// A function is only named on at least this many profiles: two ends show a difference, the one between shows whether it
@@ -89,7 +89,9 @@ pub enum NotYet {
     )]
     Settled,
     /// No function has a share worth naming.
-    #[error("no function named: the growth is spread, the largest share of one function is {percent} %")]
+    #[error(
+        "no function named: the growth is spread, the largest share of one function is {percent} %"
+    )]
     Spread {
         /// That share.
         percent: u8,
@@ -109,33 +111,33 @@ struct Suspect {
     course: Course,
 }
 
-/// Names the functions whose memory grew from the first of `profiles` to the last, the largest growth first: at least
-/// one, at most [`MAX_SUSPECTS`]. `resolve` turns raw stacks into frames, innermost first, in their order; it is called
+/// Names the functions whose memory grew from the first of the `earlier` profiles to the `last`, the largest growth
+/// first: at least one, at most [`MAX_SUSPECTS`]. `resolve` turns raw stacks into frames, innermost first, in their order; it is called
 /// once, with the at most [`MAX_NAMED_STACKS`] stacks that grew most.
 ///
 /// # Errors
 /// [`NotYet`] when the evidence does not bear an accusation.
 pub fn name_culprits(
-    profiles: &[&Profile],
+    earlier: &[Digest],
+    last: &Profile,
     resolve: impl FnOnce(&[&[u64]]) -> Vec<Vec<Frame>>,
 ) -> Result<Vec<Culprit>, NotYet> {
-    let (Some(first), Some(last)) = (profiles.first(), profiles.last()) else {
-        return Err(too_few(profiles));
-    };
-    if profiles.len() < MIN_PROFILES {
-        return Err(too_few(profiles));
+    let profiles = earlier.len() + 1;
+    if profiles < MIN_PROFILES {
+        return Err(NotYet::TooFewProfiles { profiles, needed: MIN_PROFILES });
     }
-    let grown = growth(profiles);
+    let grown = growth(earlier, last);
     if grown.is_empty() {
         return Err(NotYet::NothingGrew);
     }
     let total: f64 = grown.iter().map(|growth| growth.bytes.as_f64()).sum();
-    let times: Vec<f64> = profiles.iter().map(|profile| profile.taken.0).collect();
+    let times: Vec<f64> =
+        earlier.iter().map(|digest| digest.taken.0).chain([last.taken.0]).collect();
     let winners: Vec<&[u64]> =
-        grown.iter().take(MAX_NAMED_STACKS).map(|growth| growth.stack.as_slice()).collect();
+        grown.iter().take(MAX_NAMED_STACKS).map(|growth| growth.stack).collect();
     let suspects = gathered(&grown, resolve(&winners));
     let named = accused(&suspects, &times, total)?;
-    let over_seconds = (last.taken.0 - first.taken.0).max(0.0);
+    let over_seconds = (last.taken.0 - times[0]).max(0.0);
     let culprit = |suspect: &Suspect| {
         let (rate_low, rate, rate_high) = suspect.course.rate(&times);
         Some(Culprit {
@@ -143,7 +145,7 @@ pub fn name_culprits(
             growth: suspect.growth,
             share: suspect.growth.as_f64() / total,
             samples: suspect.samples,
-            profiles: profiles.len(),
+            profiles,
             over_seconds,
             rate,
             rate_low,
@@ -154,12 +156,8 @@ pub fn name_culprits(
     Ok(named.into_iter().filter_map(culprit).collect())
 }
 
-fn too_few(profiles: &[&Profile]) -> NotYet {
-    NotYet::TooFewProfiles { profiles: profiles.len(), needed: MIN_PROFILES }
-}
-
 /// The functions behind the stacks that grew most, each with all its stacks, the largest first.
-fn gathered(grown: &[Growth], named: Vec<Vec<Frame>>) -> Vec<Suspect> {
+fn gathered(grown: &[Growth<'_>], named: Vec<Vec<Frame>>) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = Vec::new();
     for (growth, frames) in grown.iter().zip(named) {
         let Some(own) = frames.iter().position(is_own_code) else { continue };

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use tikv_jemallocator::Jemalloc;
 use watchdog_core::culprit::NotYet;
+use watchdog_core::culprit::growth::Digest;
 use watchdog_core::profile::Profile;
 use watchdog_core::units::{Bytes, WallTime};
 use watchdog_heap::culprit;
@@ -76,8 +77,8 @@ fn the_leaking_function_is_named_from_the_dump_of_a_program_that_ended() {
         stack.inuse_space = Bytes(stack.inuse_space.0 / 2);
         stack.samples /= 2;
     }
-    let ramp = [&Profile::default(), &half, &last];
-    let culprits = culprit::name(&ramp, &symbolizer).expect("a culprit");
+    let earlier = [Digest::of(&Profile::default()), Digest::of(&half)];
+    let culprits = culprit::name(&earlier, &last, &symbolizer).expect("a culprit");
     let culprit = &culprits[0];
     assert_eq!(culprit.frame.function, "leak::remembers_sessions", "{culprit:#?}");
     assert!(culprit.frame.file.as_deref().is_some_and(|file| file.ends_with("tests/leak.rs")));
@@ -85,5 +86,8 @@ fn the_leaking_function_is_named_from_the_dump_of_a_program_that_ended() {
     let error = culprit.growth.as_f64() / (SESSION * COUNT) as f64 - 1.0;
     assert!(error.abs() < 0.2, "{} is {error:+.3} off", culprit.growth);
     assert!(culprit.share > 0.9, "{}", culprit.share);
-    assert_eq!(culprit::name(&[&last, &last, &last], &symbolizer), Err(NotYet::NothingGrew));
+    assert_eq!(
+        culprit::name(&[Digest::of(&last), Digest::of(&last)], &last, &symbolizer),
+        Err(NotYet::NothingGrew)
+    );
 }

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use watchdog_core::culprit::growth::Digest;
 use watchdog_core::profile::{Frame, Mapping, Profile, StackSample};
 use watchdog_core::units::{Bytes, WallTime};
 use watchdog_heap::culprit;
@@ -104,9 +105,8 @@ fn the_culprit_is_named_from_raw_addresses() {
         sample_period: Bytes(512 << 10),
         lost_samples: 0,
     };
-    let ramp = [profile(0.0, 1), profile(30.0, 20), profile(60.0, 41)];
-    let ramp: Vec<&Profile> = ramp.iter().collect();
-    let culprits = culprit::name(&ramp, &symbolizer).expect("named");
+    let earlier = [Digest::of(&profile(0.0, 1)), Digest::of(&profile(30.0, 20))];
+    let culprits = culprit::name(&earlier, &profile(60.0, 41), &symbolizer).expect("named");
     let culprit = &culprits[0];
     assert!(culprit.stack.iter().any(|frame| is_here(frame, "keeps_sessions")), "{culprit:?}");
     assert_eq!(culprit.growth, Bytes::from_mib(40));
