@@ -36,6 +36,7 @@ pub const MAX_FRAMES: usize = 24;
 
 /// A function that keeps the memory, and what the accusation rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Culprit {
     /// The first frame of the user's own code.
     pub frame: Frame,

@@ -112,6 +112,7 @@ pub struct Incident {
     /// Which function keeps the memory: the first of `suspects`.
     pub culprit: Option<Culprit>,
     /// All functions that were named, the largest growth first.
+    #[serde(default)]
     pub suspects: Vec<Culprit>,
     /// Why no function is named, while none is.
     pub culprit_pending: Option<String>,

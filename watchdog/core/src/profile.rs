@@ -19,6 +19,48 @@ pub struct StackSample {
     pub alloc_objects: u64,
     /// How many sampled allocations the figures in use rest on; the relative error is about `1/sqrt` of it.
     pub samples: u64,
+    /// How the figures divide by label, where the source labels allocations; empty otherwise. The parts add up to
+    /// the figures above, so that only who asks for labels has to look here.
+    #[serde(default)]
+    pub labelled: Vec<Labelled>,
+}
+
+/// The part of a stack's figures that carries one set of labels, which may be the empty set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labelled {
+    /// The labels, in the order of the source.
+    pub labels: Vec<Label>,
+    /// As [`StackSample::inuse_space`].
+    pub inuse_space: Bytes,
+    /// As [`StackSample::inuse_objects`].
+    pub inuse_objects: u64,
+    /// As [`StackSample::alloc_space`].
+    pub alloc_space: Bytes,
+    /// As [`StackSample::alloc_objects`].
+    pub alloc_objects: u64,
+}
+
+/// A label of pprof: a key, and a text or a number with its unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// Its name, such as `thread` or `bytes`.
+    pub key: String,
+    /// What it says.
+    pub value: LabelValue,
+}
+
+/// What a label says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LabelValue {
+    /// A text.
+    Text(String),
+    /// A number; an empty unit is none.
+    Number {
+        /// The number.
+        value: i64,
+        /// Its unit, such as `bytes`.
+        unit: String,
+    },
 }
 
 /// A part of the target's address space that is backed by a file.

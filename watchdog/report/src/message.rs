@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use watchdog_core::culprit::Culprit;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::profile::Frame;
-use watchdog_core::units::{WallTime, span};
+use watchdog_core::units::{BytesPerSecond, WallTime, span};
 use watchdog_core::verdict::Kind;
 
 /// `text` with control characters, line ends and direction marks made visible or blank.
@@ -142,6 +142,20 @@ pub fn share(culprit: &Culprit) -> String {
         span(culprit.over_seconds),
         culprit.samples
     )
+}
+
+/// `grows 5.0 MiB/s (90 %: 4.5 MiB/s – 5.5 MiB/s)`; `None` where no rate is known.
+pub fn rate(culprit: &Culprit) -> Option<String> {
+    let [rate, low, high] = [culprit.rate, culprit.rate_low, culprit.rate_high].map(BytesPerSecond);
+    (rate.0 > 0.0).then(|| format!("grows {rate} (90 %: {low} – {high})"))
+}
+
+/// What else grows: `also shop::cart::add (25 %)`, one line for each function after the first.
+pub fn others(incident: &Incident) -> Vec<String> {
+    let also = |culprit: &Culprit| {
+        format!("also {} ({:.0} %)", frame(&culprit.frame), culprit.share * 100.0)
+    };
+    incident.suspects.iter().skip(1).map(also).collect()
 }
 
 /// Up to `most` frames of the culprit's stack, innermost first, and a last line that counts the rest.

@@ -163,6 +163,8 @@ fn culprit_rows(incident: &Incident) -> Vec<(&'static str, String)> {
     let mut rows = vec![("culprit", message::clean(&culprit.frame.function))];
     rows.extend(message::location(&culprit.frame).map(|location| ("", location)));
     rows.push(("", message::share(culprit)));
+    rows.extend(message::rate(culprit).map(|rate| ("", rate)));
+    rows.extend(message::others(incident).into_iter().map(|other| ("", other)));
     let labels = std::iter::once("stack").chain(std::iter::repeat(""));
     rows.extend(labels.zip(message::stack(culprit, MAX_FRAMES)));
     rows

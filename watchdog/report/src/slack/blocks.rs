@@ -37,7 +37,9 @@ pub(super) fn content(incident: &Incident, page: Option<&Url>) -> SlackMessageCo
         blocks.push(section(escaped(&message::clean(sentence), SENTENCE)));
     }
     match (&incident.culprit, &incident.culprit_pending) {
-        (Some(culprit), _) => blocks.push(section(code_block(culprit))),
+        (Some(culprit), _) => {
+            blocks.push(section(code_block(culprit, &message::others(incident))));
+        }
         (None, Some(reason)) if !reason.trim().is_empty() => {
             blocks.push(section(escaped(&message::clean(reason), SENTENCE)));
         }
@@ -97,11 +99,13 @@ fn date(time: WallTime) -> String {
     }
 }
 
-fn code_block(culprit: &Culprit) -> String {
+fn code_block(culprit: &Culprit, others: &[String]) -> String {
     let mut lines = vec![escaped(&message::clean(&culprit.frame.function), FUNCTION)];
     lines
         .extend(message::location(&culprit.frame).map(|at| format!("  at {}", escaped(&at, LINE))));
     lines.push(format!("  {}", escaped(&message::share(culprit), LINE)));
+    lines.extend(message::rate(culprit).map(|rate| format!("  {rate}")));
+    lines.extend(others.iter().map(|other| format!("  {}", escaped(other, LINE))));
     if !culprit.stack.is_empty() {
         lines.push(String::new());
         lines.extend(message::stack(culprit, FRAMES).iter().map(|line| escaped(line, LINE)));

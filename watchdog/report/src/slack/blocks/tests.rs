@@ -47,9 +47,22 @@ prop_compose! {
         share in any::<f64>(),
         samples in any::<u64>(),
         over_seconds in any::<f64>(),
+        rates in any::<[f64; 3]>(),
     ) -> Culprit {
         let stack = frames.iter().cycle().take(frames.len() * repeated).cloned().collect();
-        Culprit { frame, growth: Bytes(growth), share, samples, over_seconds, stack }
+        let [rate, rate_low, rate_high] = rates;
+        Culprit {
+            frame,
+            growth: Bytes(growth),
+            share,
+            samples,
+            profiles: repeated,
+            over_seconds,
+            rate,
+            rate_low,
+            rate_high,
+            stack,
+        }
     }
 }
 
@@ -74,6 +87,7 @@ prop_compose! {
         incident.verdict.sentence.clone_from(&texts[5]);
         incident.dumps = vec![texts[6].clone(), texts[7].clone()];
         incident.state = state;
+        incident.suspects = culprit.iter().cycle().take(3).cloned().collect();
         incident.culprit = culprit;
         incident.culprit_pending = pending;
         incident.evidence = evidence;
