@@ -112,6 +112,30 @@ struct Suspect {
     course: Course,
 }
 
+impl Suspect {
+    fn share(&self, total: f64) -> f64 {
+        self.growth.as_f64() / total
+    }
+
+    /// The accusation, from profiles taken at these times.
+    fn culprit(&self, times: &[f64], total: f64) -> Option<Culprit> {
+        let (rate_low, rate, rate_high) = self.course.rate(times);
+        let ends = times.first().zip(times.last());
+        Some(Culprit {
+            frame: self.frames.first()?.clone(),
+            growth: self.growth,
+            share: self.share(total),
+            samples: self.samples,
+            profiles: times.len(),
+            over_seconds: ends.map_or(0.0, |(first, last)| (last - first).max(0.0)),
+            rate,
+            rate_low,
+            rate_high,
+            stack: self.frames.clone(),
+        })
+    }
+}
+
 /// Names the functions whose memory grew from the first of the `earlier` profiles to the `last`, the largest growth
 /// first: at least one, at most [`MAX_SUSPECTS`]. `resolve` turns raw stacks into frames, innermost first, in their order; it is called
 /// once, with the at most [`MAX_NAMED_STACKS`] stacks that grew most.
@@ -119,7 +143,7 @@ struct Suspect {
 /// # Errors
 /// [`NotYet`] when the evidence does not bear an accusation.
 pub fn name_culprits(
-    earlier: &[Digest],
+    earlier: &[&Digest],
     last: &Profile,
     resolve: impl FnOnce(&[&[u64]]) -> Vec<Vec<Frame>>,
 ) -> Result<Vec<Culprit>, NotYet> {
@@ -138,23 +162,29 @@ pub fn name_culprits(
         grown.iter().take(MAX_NAMED_STACKS).map(|growth| growth.stack).collect();
     let suspects = gathered(&grown, resolve(&winners));
     let named = accused(&suspects, &times, total)?;
-    let over_seconds = (last.taken.0 - times[0]).max(0.0);
-    let culprit = |suspect: &Suspect| {
-        let (rate_low, rate, rate_high) = suspect.course.rate(&times);
-        Some(Culprit {
-            frame: suspect.frames.first()?.clone(),
-            growth: suspect.growth,
-            share: suspect.growth.as_f64() / total,
-            samples: suspect.samples,
-            profiles,
-            over_seconds,
-            rate,
-            rate_low,
-            rate_high,
-            stack: suspect.frames.clone(),
-        })
-    };
-    Ok(named.into_iter().filter_map(culprit).collect())
+    Ok(named.into_iter().filter_map(|suspect| suspect.culprit(&times, total)).collect())
+}
+
+/// Names the functions that held most when the process ended, for a process of which too few profiles were taken to see
+/// a growth: `growth` is then what they held, `share` that of the whole heap, and there is no rate.
+///
+/// # Errors
+/// [`NotYet`] when the evidence does not bear an accusation.
+pub fn name_holders(
+    last: &Profile,
+    resolve: impl FnOnce(&[&[u64]]) -> Vec<Vec<Frame>>,
+) -> Result<Vec<Culprit>, NotYet> {
+    let held = growth(&[], last);
+    let total: f64 = held.iter().map(|growth| growth.bytes.as_f64()).sum();
+    let winners: Vec<&[u64]> =
+        held.iter().take(MAX_NAMED_STACKS).map(|growth| growth.stack).collect();
+    let suspects = gathered(&held, resolve(&winners));
+    let named = evident(suspects.iter(), total);
+    if named.is_empty() {
+        return Err(missing(suspects.iter(), total));
+    }
+    let times = [last.taken.0];
+    Ok(named.into_iter().filter_map(|suspect| suspect.culprit(&times, total)).collect())
 }
 
 /// The functions behind the stacks that grew most, each with all its stacks, the largest first.
@@ -187,24 +217,36 @@ fn accused<'a>(
     times: &[f64],
     total: f64,
 ) -> Result<Vec<&'a Suspect>, NotYet> {
-    let Some(largest) = suspects.first() else { return Err(NotYet::NoOwnFrame) };
-    let share = |suspect: &Suspect| suspect.growth.as_f64() / total;
-    let leaking: Vec<&Suspect> =
-        suspects.iter().filter(|suspect| suspect.course.is_leaking(times)).collect();
-    let named: Vec<&Suspect> = leaking
-        .iter()
-        .copied()
-        .filter(|suspect| share(suspect) >= MIN_SHARE && suspect.samples >= MIN_SAMPLES)
-        .take(MAX_SUSPECTS)
-        .collect();
+    let leaking = || suspects.iter().filter(|suspect| suspect.course.is_leaking(times));
+    let named = evident(leaking(), total);
     if !named.is_empty() {
         return Ok(named);
     }
-    let Some(next) = leaking.first() else { return Err(NotYet::Settled) };
-    if next.samples < MIN_SAMPLES {
-        return Err(NotYet::TooFewSamples { samples: next.samples, needed: MIN_SAMPLES });
+    if leaking().next().is_none() && !suspects.is_empty() {
+        return Err(NotYet::Settled);
     }
-    Err(NotYet::Spread { percent: (share(largest) * 100.0).clamp(0.0, 100.0) as u8 })
+    Err(missing(leaking(), total))
+}
+
+/// Those of the suspects, which are in the order of their growth, that are worth naming.
+fn evident<'a>(suspects: impl Iterator<Item = &'a Suspect>, total: f64) -> Vec<&'a Suspect> {
+    suspects
+        .filter(|suspect| suspect.share(total) >= MIN_SHARE && suspect.samples >= MIN_SAMPLES)
+        .take(MAX_SUSPECTS)
+        .collect()
+}
+
+/// Why none of them is.
+fn missing<'a>(mut suspects: impl Iterator<Item = &'a Suspect>, total: f64) -> NotYet {
+    match suspects.next() {
+        None => NotYet::NoOwnFrame,
+        Some(Suspect { samples, .. }) if *samples < MIN_SAMPLES => {
+            NotYet::TooFewSamples { samples: *samples, needed: MIN_SAMPLES }
+        }
+        Some(largest) => {
+            NotYet::Spread { percent: (largest.share(total) * 100.0).clamp(0.0, 100.0) as u8 }
+        }
+    }
 }
 
 /// The stack from the accused frame outwards. What lies inside it is the allocator and the containers it was called

@@ -106,7 +106,11 @@ fn the_culprit_is_named_from_raw_addresses() {
         lost_samples: 0,
     };
     let earlier = [Digest::of(&profile(0.0, 1)), Digest::of(&profile(30.0, 20))];
-    let culprits = culprit::name(&earlier, &profile(60.0, 41), &symbolizer).expect("named");
+    let earlier: Vec<&Digest> = earlier.iter().collect();
+    let names = |mappings: &[Mapping], addresses: &[u64]| {
+        symbolizer.symbols(mappings, addresses.iter().copied())
+    };
+    let culprits = culprit::name(&earlier, &profile(60.0, 41), names).expect("named");
     let culprit = &culprits[0];
     assert!(culprit.stack.iter().any(|frame| is_here(frame, "keeps_sessions")), "{culprit:?}");
     assert_eq!(culprit.growth, Bytes::from_mib(40));

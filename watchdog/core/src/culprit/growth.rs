@@ -94,7 +94,7 @@ pub struct Growth<'a> {
 
 /// Growth per stack from the first of the `earlier` profiles to the `last`, largest first. Stacks that shrank or stayed
 /// are left out. The earlier ones are in the order of their time.
-pub fn growth<'a>(earlier: &[Digest], last: &'a Profile) -> Vec<Growth<'a>> {
+pub fn growth<'a>(earlier: &[&Digest], last: &'a Profile) -> Vec<Growth<'a>> {
     let now = Digest::of(last);
     let mut stacks: Vec<(u64, &StackSample)> =
         last.stacks.iter().map(|stack| (hash(&stack.stack), stack)).collect();
@@ -111,7 +111,7 @@ pub fn growth<'a>(earlier: &[Digest], last: &'a Profile) -> Vec<Growth<'a>> {
 }
 
 fn one<'a>(
-    earlier: &[Digest],
+    earlier: &[&Digest],
     now: &Held,
     stack: &'a StackSample,
     period: Bytes,
@@ -122,7 +122,7 @@ fn one<'a>(
         return None;
     }
     let samples = now.samples.saturating_sub(then.map_or(0, |then| then.samples));
-    let held = |digest: &Digest| digest.get(now.hash).map_or(0.0, |held| held.bytes as f64);
+    let held = |digest: &&Digest| digest.get(now.hash).map_or(0.0, |held| held.bytes as f64);
     Some(Growth {
         stack: &stack.stack,
         bytes: Bytes(bytes),
@@ -280,7 +280,7 @@ mod tests {
         };
         let first = Profile { stacks: vec![stack(1), stack(2)], ..Profile::default() };
         let last = Profile { stacks: vec![stack(4), stack(6)], ..Profile::default() };
-        let grown = growth(&[Digest::of(&first)], &last);
+        let grown = growth(&[&Digest::of(&first)], &last);
         let [grown] = grown.as_slice() else { panic!("{grown:?}") };
         assert_eq!((grown.bytes, grown.samples), (Bytes::from_mib(7), 7));
         assert_eq!(grown.course, [3.0 * 1_048_576.0, 10.0 * 1_048_576.0]);

@@ -36,7 +36,7 @@ fn series(stacks: &[(&[u64], &[u64])]) -> Vec<Profile> {
 fn name(profiles: &[&Profile]) -> Result<Vec<Culprit>, NotYet> {
     let (last, earlier) = profiles.split_last().expect("a profile");
     let earlier: Vec<Digest> = earlier.iter().map(|profile| Digest::of(profile)).collect();
-    name_culprits(&earlier, last, resolve)
+    name_culprits(&earlier.iter().collect::<Vec<_>>(), last, resolve)
 }
 
 fn named(stacks: &[(&[u64], &[u64])]) -> Result<Vec<Culprit>, NotYet> {
@@ -143,4 +143,16 @@ fn stacks_without_own_code_accuse_nobody_and_say_why() {
     let error = named(&[(&[2, 4, 9], &[0, 25, 50])]).expect_err("nobody");
     assert_eq!(error, NotYet::NoOwnFrame);
     assert!(error.to_string().contains("stripped"));
+}
+
+#[test]
+fn of_a_single_profile_those_who_hold_most_are_named() {
+    let last = profile(9.0, &[(&[1, 2, 3, 4], 150, 300), (&[1, 5], 40, 80), (&[5, 4], 10, 20)]);
+    let named = name_holders(&last, resolve).expect("holders");
+    let names: Vec<_> = named.iter().map(|c| c.frame.function.as_str()).collect();
+    assert_eq!(names, ["shop::cache::remember", "shop::cart::add"]);
+    assert_eq!((named[0].profiles, named[0].rate), (1, 0.0));
+    assert!((named[0].share - 0.75).abs() < 1e-9);
+    let little = profile(9.0, &[(&[3], 2, 4)]);
+    assert!(matches!(name_holders(&little, resolve), Err(NotYet::TooFewSamples { .. })));
 }
