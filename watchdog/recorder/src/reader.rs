@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::thread::futex;
 
@@ -18,6 +19,7 @@ use crate::file::open_own;
 use crate::geometry::{Geometry, HEADER_WORDS};
 use crate::layout::{self, word};
 use crate::map::Map;
+use crate::statistics::AllocatorStatistics;
 pub use snapshot::{Drops, RecordedStack, Snapshot};
 pub use source::Source;
 
@@ -103,7 +105,16 @@ impl<S: Source> Reader<S> {
         Ok(snapshot)
     }
 
-    /// The same, into a snapshot of before: its memory is used again. After an error its content means nothing.
+    /// What the allocator last said of itself, and how long ago; `None` when it never did or died in doing so. Reads a
+    /// hundred bytes.
+    ///
+    /// # Errors
+    /// As [`Reader::snapshot`].
+    pub fn statistics(&self) -> Result<Option<(AllocatorStatistics, Duration)>, RecorderError> {
+        snapshot::statistics(&self.source).map_err(RecorderError::io("read", self.name.as_str()))
+    }
+
+    /// As [`Reader::snapshot`], into a snapshot of before: its memory is used again. After an error its content means nothing.
     ///
     /// # Errors
     /// As [`Reader::snapshot`].

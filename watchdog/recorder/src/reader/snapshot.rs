@@ -89,7 +89,9 @@ impl Snapshot {
         let mut header = [0_u64; HEADER_WORDS];
         words_at(source, 0, &mut header)?;
         self.read_header(&header);
-        self.read_statistics(source)?;
+        let told = statistics(source)?;
+        self.statistics = told.map(|(statistics, _)| statistics);
+        self.statistics_age = told.map(|(_, age)| age);
         self.read_stacks(source, geometry)?;
         // Behind the stacks: the frames of every slot seen there are written by now.
         fence(Ordering::SeqCst);
@@ -127,26 +129,6 @@ impl Snapshot {
         };
     }
 
-    fn read_statistics(&mut self, source: &impl Source) -> io::Result<()> {
-        /// Writing takes well below a microsecond, so that a second look nearly always does.
-        const LOOKS: usize = 8;
-        self.statistics = None;
-        for _ in 0..LOOKS {
-            let mut words = [0_u64; 1 + word::STATISTICS_WORDS];
-            let mut sequence = [0_u64];
-            words_at(source, word::STATISTICS, &mut words)?;
-            fence(Ordering::SeqCst);
-            words_at(source, word::STATISTICS, &mut sequence)?;
-            if words[0] == sequence[0] {
-                self.statistics = AllocatorStatistics::from_words(words[0], &words[1..]);
-                break;
-            }
-        }
-        self.statistics_age =
-            self.statistics.map(|statistics| since_boot().saturating_sub(statistics.read_at));
-        Ok(())
-    }
-
     fn read_stacks(&mut self, source: &impl Source, geometry: &Geometry) -> io::Result<()> {
         const SLOTS: usize = 256;
         self.stacks.clear();
@@ -166,6 +148,26 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The allocator's statistics and their age.
+pub(super) fn statistics(
+    source: &impl Source,
+) -> io::Result<Option<(AllocatorStatistics, Duration)>> {
+    /// Writing takes well below a microsecond, so that a second look nearly always does.
+    const LOOKS: usize = 8;
+    for _ in 0..LOOKS {
+        let mut words = [0_u64; 1 + word::STATISTICS_WORDS];
+        let mut sequence = [0_u64];
+        words_at(source, word::STATISTICS, &mut words)?;
+        fence(Ordering::SeqCst);
+        words_at(source, word::STATISTICS, &mut sequence)?;
+        if words[0] == sequence[0] {
+            let told = AllocatorStatistics::from_words(words[0], &words[1..]);
+            return Ok(told.map(|told| (told, since_boot().saturating_sub(told.read_at))));
+        }
+    }
+    Ok(None)
 }
 
 /// `None` for a slot that was never used.
