@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -64,6 +64,27 @@ impl FromRequestParts<Shared> for Allowed {
     }
 }
 
+/// Proof that no page of another site makes the user's browser send this, as an image's address for one. A link that
+/// the user follows is fine: it fills the whole window. For a GET that makes a target or this process work.
+pub(crate) struct OwnInitiative;
+
+impl<S: Send + Sync> FromRequestParts<S> for OwnInitiative {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let followed = parts.headers.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "document");
+        if is_foreign(&parts.headers, host(&parts.headers, &parts.uri).as_ref()) && !followed {
+            return Err(foreign());
+        }
+        Ok(Self)
+    }
+}
+
+fn foreign() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "a page of another site may not do this")
+}
+
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses what another web site makes the user's browser send: any request under a foreign host's name to a loopback
@@ -73,24 +94,21 @@ pub(crate) async fn check_origin(
     request: Request,
     next: Next,
 ) -> Response {
-    let host = host(&request);
+    let host = host(request.headers(), request.uri());
     if shared.access.loopback && host.as_ref().is_some_and(|host| !is_local(host)) {
         let text =
             "this server answers this machine only, under the name localhost, 127.0.0.1 or [::1]";
         return ApiError::new(StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
     if request.method() != Method::GET && is_foreign(request.headers(), host.as_ref()) {
-        let text = "a page of another site may not do this";
-        return ApiError::new(StatusCode::FORBIDDEN, text).into_response();
+        return foreign().into_response();
     }
     next.run(request).await
 }
 
-fn host(request: &Request) -> Option<Authority> {
-    let named = request.headers().get(header::HOST);
-    named
-        .and_then(|host| host.to_str().ok()?.parse().ok())
-        .or_else(|| request.uri().authority().cloned())
+fn host(headers: &HeaderMap, uri: &Uri) -> Option<Authority> {
+    let named = headers.get(header::HOST);
+    named.and_then(|host| host.to_str().ok()?.parse().ok()).or_else(|| uri.authority().cloned())
 }
 
 fn is_local(authority: &Authority) -> bool {

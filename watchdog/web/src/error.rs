@@ -10,13 +10,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::dumps::CaptureError;
+use crate::dumps::{CaptureError, RenderError};
 
 /// What a handler returns instead of an answer.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     text: String,
+    /// Seconds after which it is worth to try again.
+    retry_after: Option<u32>,
 }
 
 /// The body of every answer that is a mistake.
@@ -25,12 +27,14 @@ struct Body<'a> {
     error: &'a str,
 }
 
+/// Seconds to wait when as much as possible is done already: captures and renderings take less.
+const RETRY_AFTER: u32 = 2;
 /// Longest text of an error: some of them repeat what was sent.
 const MAX_TEXT: usize = 400;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), retry_after: None }
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
@@ -50,6 +54,9 @@ impl IntoResponse for ApiError {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
@@ -62,7 +69,20 @@ impl From<CaptureError> for ApiError {
             CaptureError::Busy => StatusCode::TOO_MANY_REQUESTS,
             CaptureError::Failed(_) => StatusCode::BAD_GATEWAY,
         };
-        Self::new(status, error.to_string())
+        let retry_after = (error == CaptureError::Busy).then_some(RETRY_AFTER);
+        Self { retry_after, ..Self::new(status, error.to_string()) }
+    }
+}
+
+impl From<RenderError> for ApiError {
+    fn from(error: RenderError) -> Self {
+        let status = match error {
+            RenderError::UnknownDump(_) | RenderError::UnknownTarget(_) => StatusCode::NOT_FOUND,
+            RenderError::Unavailable(_) | RenderError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            RenderError::Failed(_) => StatusCode::BAD_GATEWAY,
+        };
+        let retry_after = (error == RenderError::Busy).then_some(RETRY_AFTER);
+        Self { retry_after, ..Self::new(status, error.to_string()) }
     }
 }
 

@@ -31,6 +31,16 @@ pub(crate) async fn app() -> impl IntoResponse {
     file(JS, include_str!("page/app.js"))
 }
 
+/// `GET /assets/dom.js`
+pub(crate) async fn dom() -> impl IntoResponse {
+    file(JS, include_str!("page/dom.js"))
+}
+
+/// `GET /assets/heap.js`
+pub(crate) async fn heap() -> impl IntoResponse {
+    file(JS, include_str!("page/heap.js"))
+}
+
 /// `GET /assets/plot.js`
 pub(crate) async fn plot() -> impl IntoResponse {
     file(JS, include_str!("page/plot.js"))

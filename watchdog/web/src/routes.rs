@@ -12,8 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::access::{self, Access};
+use crate::api::profiles;
 use crate::dumps::Dumps;
 use crate::error::ApiError;
 use crate::status::Source;
@@ -38,22 +40,30 @@ pub(crate) struct Shared {
     pub(crate) access: Access,
     /// One capture at a time over all targets: each costs its target work and this process memory.
     pub(crate) capture: Arc<Semaphore>,
+    /// Profiles of now.
+    pub(crate) profile: Arc<Semaphore>,
+    /// Stored dumps that are turned into another form.
+    pub(crate) render: Arc<Semaphore>,
 }
 
-/// Longest time to the first byte of an answer.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time to the first byte of an answer; a profile over some seconds has these beside it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// Stored dumps rendered at once. Two, so that a large one does not hold up a small one.
+const MAX_RENDERED: usize = 2;
 /// Largest request body. No route takes one; a client that sends `{}` is not turned away.
 const MAX_BODY: usize = 4096;
 
 /// One route: its method, its path as the OpenAPI document writes it, its handler.
 pub(crate) type Route = (&'static str, &'static str, MethodRouter<Shared>);
 
-/// Every route there is.
+/// Routes that answer within [`DEADLINE`].
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         ("GET", "/", get(page::index)),
         ("GET", "/assets/app.css", get(page::css)),
         ("GET", "/assets/app.js", get(page::app)),
+        ("GET", "/assets/dom.js", get(page::dom)),
+        ("GET", "/assets/heap.js", get(page::heap)),
         ("GET", "/assets/plot.js", get(page::plot)),
         ("GET", "/assets/words.js", get(page::words)),
         ("GET", "/assets/icon.svg", get(page::icon)),
@@ -69,7 +79,26 @@ pub(crate) fn routes() -> Vec<Route> {
         ("GET", "/api/v1/incidents/{id}", get(api::incidents::one)),
         ("GET", "/api/v1/heap-dumps", get(api::dumps::list)),
         ("GET", "/api/v1/heap-dumps/{id}", get(api::dumps::download)),
+        ("GET", "/debug/pprof/", get(profiles::index)),
+        ("GET", "/debug/pprof/cmdline", get(profiles::cmdline)),
+        ("GET", "/t/{target}/debug/pprof/", get(profiles::target_index)),
+        ("GET", "/t/{target}/debug/pprof/cmdline", get(profiles::target_cmdline)),
     ]
+}
+
+/// Routes that keep a deadline of their own, as a client may ask them to wait.
+pub(crate) fn patient_routes() -> Vec<Route> {
+    vec![
+        ("GET", "/debug/pprof/heap", get(profiles::heap)),
+        ("GET", "/debug/pprof/allocs", get(profiles::allocs)),
+        ("GET", "/t/{target}/debug/pprof/heap", get(profiles::target_heap)),
+        ("GET", "/t/{target}/debug/pprof/allocs", get(profiles::target_allocs)),
+    ]
+}
+
+fn table(routes: Vec<Route>) -> Router<Shared> {
+    let add = |router: Router<Shared>, (_, path, handler): Route| router.route(path, handler);
+    routes.into_iter().fold(Router::new(), add)
 }
 
 /// The whole application. `loopback` says that only this machine can connect: then heap dumps need no token, and
@@ -80,15 +109,16 @@ pub fn router(context: AppContext, loopback: bool) -> Router {
         dumps: context.dumps,
         access: Access::new(context.token, loopback),
         capture: Arc::new(Semaphore::new(1)),
+        profile: Arc::new(Semaphore::new(profiles::MAX_PROFILES)),
+        render: Arc::new(Semaphore::new(MAX_RENDERED)),
     };
-    routes()
-        .into_iter()
-        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+    table(routes())
+        .layer(from_fn(deadline))
+        .merge(table(patient_routes()))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(body_limit))
         .layer(from_fn_with_state(shared.clone(), access::check_origin))
-        .layer(from_fn(deadline))
         .layer(from_fn(headers))
         .with_state(shared)
 }
@@ -104,24 +134,26 @@ async fn no_such_method() -> ApiError {
 /// Reads the body before the handler starts, so that none is left in a connection that is used again.
 async fn body_limit(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match to_bytes(body, MAX_BODY).await {
-        Ok(_) => next.run(Request::from_parts(parts, Body::empty())).await,
-        Err(_) => ApiError::new(
+    let (status, text) = match timeout(DEADLINE, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(_)) => return next.run(Request::from_parts(parts, Body::empty())).await,
+        Ok(Err(_)) => (
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the request body could not be read or has more than {MAX_BODY} bytes"),
-        )
-        .into_response(),
-    }
+        ),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request body did not come in time".to_owned()),
+    };
+    ApiError::new(status, text).into_response()
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
-    tokio::time::timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
+    timeout(DEADLINE, next.run(request)).await.unwrap_or_else(|_| {
         let text = format!("this took longer than {} s and was given up", DEADLINE.as_secs());
         ApiError::new(StatusCode::GATEWAY_TIMEOUT, text).into_response()
     })
 }
 
-/// No sniffing, no framing, no reading by other sites, no stale status from a cache.
+/// No sniffing, no framing, no reading by other sites, no stale status from a cache. A handler that sets one of them
+/// itself knows why.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, page::POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -134,7 +166,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -160,6 +192,7 @@ mod tests {
             .collect();
         let served: BTreeSet<_> = routes()
             .iter()
+            .chain(&patient_routes())
             .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
             .collect();
         assert_eq!(documented, served);

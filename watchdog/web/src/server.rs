@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::profiles::MAX_SECONDS;
 use crate::routes::{AppContext, router};
 
 /// Connections at once; more wait in the kernel's queue. A page holds up to six, a scraper one.
@@ -22,9 +23,11 @@ const MAX_CONNECTIONS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Time for a request's headers to come in, and for a connection to stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// After this a connection may finish its request but takes no other; a reader that takes its bytes one by one is cut
-/// off after as long again.
+/// After this a connection may finish its request but takes no other.
 const CONNECTION_LIFE: Duration = Duration::from_secs(120);
+/// Time for that last request: the longest profile that can be asked for, and a minute to send it. A reader that takes
+/// its bytes one by one is cut off then.
+const LAST_REQUEST: Duration = Duration::from_secs(MAX_SECONDS as u64 + 60);
 /// Time for requests under way at shutdown: less than the five seconds in which the whole watchdog drains.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Pause after a failed accept, which is nearly always a lack of file descriptors.
@@ -89,7 +92,7 @@ async fn connection(stream: TcpStream, router: Router, closing: CancellationToke
         Some(ended) => ended,
         None => {
             served.as_mut().graceful_shutdown();
-            timeout(CONNECTION_LIFE, served).await.unwrap_or(Ok(()))
+            timeout(LAST_REQUEST, served).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

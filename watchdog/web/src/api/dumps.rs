@@ -1,17 +1,17 @@
-//! Heap dumps: listed, downloaded, and one more captured on request.
+//! Heap dumps: listed, downloaded as they were taken or in another form, and one more captured on request.
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::fs::File;
-use tokio_util::io::ReaderStream;
 
 use crate::access::Allowed;
+use crate::api::answers::{Content, Sent, Wanted, send, tag};
 use crate::api::targets::unknown;
-use crate::dumps::{CaptureError, Dump};
+use crate::dumps::{CaptureError, Dump, Format, RenderError};
 use crate::error::{ApiError, Name, NoParams, Params, check_name};
 use crate::routes::Shared;
 
@@ -61,84 +61,96 @@ pub(crate) async fn capture(
 /// Parameters of a download.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Format {
+pub(crate) struct Form {
     format: Option<String>,
+    base: Option<String>,
+    // A flamegraph keeps in its address what is searched for and where it is zoomed to; only its script reads that.
+    #[serde(rename = "s")]
+    _search: Option<String>,
+    #[serde(rename = "x")]
+    _zoom_x: Option<String>,
+    #[serde(rename = "y")]
+    _zoom_y: Option<String>,
 }
 
-/// `GET /api/v1/heap-dumps/{id}`: jemalloc's text as it was taken.
+/// `GET /api/v1/heap-dumps/{id}?format=&base=`: as it was taken, or in another form.
 pub(crate) async fn download(
     State(shared): State<Shared>,
     _: Allowed,
     Name(id): Name,
-    Params(wanted): Params<Format>,
+    Params(form): Params<Form>,
+    wanted: Wanted,
 ) -> Result<Response, ApiError> {
-    if wanted.format.is_some_and(|format| format != "raw") {
-        let text = "the only format is `raw`: jemalloc's own text, which jeprof reads";
+    let format = format(form.format.as_deref(), Format::Raw)?;
+    check_base(format, form.base.as_deref())?;
+    if form.base.as_ref() == Some(&id) {
+        let text = "`base` is the dump itself: it has not grown since itself; name an older one";
         return Err(ApiError::bad_request(text));
     }
-    let missing = || {
-        ApiError::not_found(format!(
-            "no heap dump has the id `{id}`; `/api/v1/heap-dumps` lists those that are kept"
-        ))
-    };
-    let (dump, path) = shared.dumps.path(&id).ok_or_else(missing)?;
+    let missing = || ApiError::from(RenderError::UnknownDump(id.clone()));
+    let stored = |id: &str| is_id(id).then(|| shared.dumps.path(id)).flatten();
+    let (dump, path) = stored(&id).ok_or_else(missing)?;
+    if let Some(base) = form.base.as_ref().filter(|base| stored(base).is_none()) {
+        return Err(RenderError::UnknownDump(base.clone()).into());
+    }
+    if format != Format::Raw {
+        return rendered(&shared, &dump, format, form.base, &wanted).await;
+    }
     let file = File::open(&path).await.map_err(|error| {
         // The store may have made room since it was asked.
         tracing::warn!(dump = id, path = %path.display(), %error, "a stored heap dump cannot be opened");
         missing()
     })?;
-    attachment(&dump, file).await
+    let length = file.metadata().await.map_err(|_| missing())?.len();
+    let encoding = dump.encoding.unwrap_or_default();
+    let sent = Sent::new(&dump.target, dump.taken, format, encoding, false);
+    send(&wanted, &sent, &tag((&id, format, length)), Content::File(file, length)).await
 }
 
-async fn attachment(dump: &Dump, file: File) -> Result<Response, ApiError> {
-    let broken =
-        || ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the heap dump cannot be sent");
-    let length = file.metadata().await.map_err(|_| broken())?.len();
-    let disposition = format!("attachment; filename=\"{}\"", file_name(dump));
-    let disposition = HeaderValue::try_from(disposition).map_err(|_| broken())?;
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-        (header::CONTENT_LENGTH, HeaderValue::from(length)),
-        (header::CONTENT_DISPOSITION, disposition),
-    ];
-    // Never more than was announced, should the file still grow.
-    let bytes = ReaderStream::new(tokio::io::AsyncReadExt::take(file, length));
-    Ok((headers, Body::from_stream(bytes)).into_response())
+async fn rendered(
+    shared: &Shared,
+    dump: &Dump,
+    format: Format,
+    base: Option<String>,
+    wanted: &Wanted,
+) -> Result<Response, ApiError> {
+    // More wait for their turn, as long as the deadline lets them: each takes this process memory.
+    let _permit = shared.render.acquire().await.map_err(|_| RenderError::Busy)?;
+    let growth = base.is_some();
+    let made = shared.dumps.render(dump.id.clone(), format, base.clone()).await;
+    let made = made.inspect_err(
+        |error| tracing::warn!(dump = dump.id, format = format.as_str(), %error, "a heap dump was not rendered"),
+    )?;
+    let sent = Sent::new(&dump.target, dump.taken, format, made.encoding, growth);
+    // Names that become known later change the bytes, so these count as well.
+    let tag = tag((&dump.id, format, base, &made.bytes));
+    send(wanted, &sent, &tag, Content::Memory(Bytes::from(made.bytes))).await
 }
 
-/// `<target>-<time>.heap` with the time in UTC. What a file system or a shell could take amiss becomes `_`.
-fn file_name(dump: &Dump) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let target: String = dump.target.trim_start_matches('.').chars().take(100).map(safe).collect();
-    let seconds = dump.taken.0 as i64;
-    let time = jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| seconds.to_string(), |t| t.strftime("%Y%m%dT%H%M%SZ").to_string());
-    format!("{target}-{time}.heap")
+/// The format named in a query, or `otherwise` when none is.
+pub(crate) fn format(named: Option<&str>, otherwise: Format) -> Result<Format, ApiError> {
+    let parsed = named.map_or(Ok(otherwise), str::parse);
+    parsed.map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
-#[cfg(test)]
-mod tests {
-    use watchdog_core::units::{Bytes, WallTime};
-
-    use super::*;
-
-    fn named(target: &str, taken: f64) -> String {
-        let (id, taken, size) = ("x".into(), WallTime(taken), Bytes(1));
-        file_name(&Dump { id, target: target.into(), pid: 1, taken, size, incident: None })
+/// Refuses a `base` that cannot be one: no id, or nothing can be subtracted in that format.
+pub(crate) fn check_base(format: Format, base: Option<&str>) -> Result<(), ApiError> {
+    let Some(base) = base else { return Ok(()) };
+    check_name(base)?;
+    if !format.shows_growth() {
+        return Err(ApiError::bad_request(NO_GROWTH));
     }
-
-    #[test]
-    fn a_file_is_named_after_its_target_and_time() {
-        assert_eq!(
-            named("recommendations", 1_795_000_000.9),
-            "recommendations-20261118T110640Z.heap"
-        );
+    if !is_id(base) {
+        return Err(RenderError::UnknownDump(base.to_owned()).into());
     }
+    Ok(())
+}
 
-    #[test]
-    fn a_hostile_target_cannot_choose_where_the_file_goes() {
-        let name = named("../../etc/\"pass\r\nwd\"", 0.0);
-        assert_eq!(name, "_.._etc__pass__wd_-19700101T000000Z.heap");
-        assert!(named("a", f64::INFINITY).starts_with("a-"));
-    }
+/// Why some formats and a difference do not go together.
+pub(crate) const NO_GROWTH: &str = "growth can be had as `pprof`, `flamegraph` or `top`: `raw` is a profile as it was \
+    taken, and `collapsed` has no way to say that something shrank";
+
+/// Whether a dump can have that id. Whatever else comes in never reaches the store.
+fn is_id(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -1,5 +1,7 @@
 // The page: asks the API, puts what it says into the document as text, never as markup.
 
+import { by, changed, code, element, put } from "./dom.js";
+import { dumpRow, dumps as dumpsOf, place, suspects } from "./heap.js";
 import { draw } from "./plot.js";
 import { ago, bytes, clock, rate, span, state } from "./words.js";
 
@@ -9,11 +11,11 @@ const PATIENCE = 8000;
 const MAX_CARDS = 40;
 const MAX_ROWS = 12;
 
-const by = (id) => document.getElementById(id);
 const cards = new Map();
-// What an element was last filled from: it is filled again only when that changed, so that focus and selection stay.
-const filled = new WeakMap();
 let token = "";
+// Whether heaps are known to need the token. They do when the server is reached under a name that is not this machine's:
+// one that listens on loopback answers under no other.
+let guarded = !/^(localhost|127(\.\d+){3}|\[::1\])$/i.test(location.hostname);
 
 async function ask(path, options = {}) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
@@ -26,34 +28,6 @@ async function ask(path, options = {}) {
 }
 
 const json = async (path) => (await ask(path)).json();
-
-function put(parent, selector, text) {
-  const element = parent.querySelector(selector);
-  if (element.textContent !== text) element.textContent = text;
-  return element;
-}
-
-function changed(element, data) {
-  const key = JSON.stringify(data);
-  if (filled.get(element) === key) return false;
-  filled.set(element, key);
-  return true;
-}
-
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text != null) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-// A function's path, which may be broken after each `::`.
-function code(parent, path) {
-  if (!changed(parent, path)) return parent;
-  const parts = path.split(/(?<=::)/);
-  parent.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]));
-  return parent;
-}
 
 // ---- cards
 
@@ -73,7 +47,7 @@ function card(name) {
   return made;
 }
 
-function fill(article, target, incident, now) {
+function fill(article, target, incident, dumps, now) {
   const [className, words] = state(target);
   article.dataset.state = className;
   put(article, ".name", target.name);
@@ -83,7 +57,8 @@ function fill(article, target, incident, now) {
   put(article, ".sentence", assessment ? assessment.verdict.sentence : "Waiting for the first sample.");
   article.querySelector(".sentence").dataset.kind = assessment?.verdict.kind ?? "";
   figures(article, target);
-  culprit(article, incident);
+  suspects(article, incident);
+  dumpsOf(article, dumps, opening);
   article.querySelector(".capture").hidden = !target.up;
 }
 
@@ -121,35 +96,6 @@ function interval({ low, high }) {
   return high == null ? `${span(low)} at the soonest` : `between ${span(low)} and ${span(high)}`;
 }
 
-function place(frame) {
-  if (!frame.file) return "";
-  return frame.line ? `${frame.file}:${frame.line}` : frame.file;
-}
-
-function culprit(article, incident) {
-  const found = incident?.culprit;
-  article.querySelector(".culprit").hidden = !found;
-  const pending = put(article, ".pending", incident?.culprit_pending ?? "");
-  pending.hidden = Boolean(found) || !incident?.culprit_pending;
-  if (!found) return;
-  code(article.querySelector(".function"), found.frame.function);
-  const evidence = [
-    place(found.frame),
-    `${bytes(found.growth)} more within ${span(found.over_seconds)}`,
-    `${Math.round(found.share * 100)} % of all growth`,
-    `${found.samples} samples`,
-  ];
-  put(article, ".evidence", evidence.filter(Boolean).join(" · "));
-  const stack = article.querySelector(".stack");
-  if (!changed(stack, found.stack)) return;
-  stack.replaceChildren(...found.stack.map((frame) => {
-    const row = code(element("li"), frame.function);
-    if (frame.function === found.frame.function) row.className = "own";
-    if (frame.file) row.append(element("span", place(frame), "quiet"));
-    return row;
-  }));
-}
-
 async function plot(article, target) {
   const rows = article.dataset.rows ? Number(article.dataset.rows) : 0;
   // As many rows as the plot has room for; the server keeps at most a thousand.
@@ -173,20 +119,11 @@ function incidentRow(incident, now) {
   else if (incident.kill) parts.push(`limit hit about ${clock(incident.kill.estimate)}`);
   else parts.push(ago(now - incident.opened));
   row.append(element("p", parts.join(" · "), "quiet"));
-  if (incident.culprit) row.append(code(element("p", null, "function"), incident.culprit.frame.function));
+  if (incident.culprit) {
+    row.append(code(element("p", null, "function"), incident.culprit.frame.function));
+    if (incident.culprit.frame.file) row.append(code(element("p", null, "quiet"), place(incident.culprit.frame)));
+  }
   if (incident.evidence) row.append(element("p", incident.evidence));
-  return row;
-}
-
-function dumpRow(dump) {
-  const row = element("li");
-  const link = element("a", `${dump.target}, ${clock(dump.taken)}`);
-  link.href = `/api/v1/heap-dumps/${encodeURIComponent(dump.id)}`;
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    download(link.href);
-  });
-  row.append(link, element("span", ` ${bytes(dump.size)}`, "quiet"));
   return row;
 }
 
@@ -209,6 +146,7 @@ function say(text, error) {
 function trouble(error) {
   say(error.message, true);
   if (error.status === 401) {
+    guarded = true;
     by("token-form").hidden = false;
     by("token").focus();
   }
@@ -241,6 +179,9 @@ async function download(href) {
     trouble(error);
   }
 }
+
+// How a dump is opened: a drawing by the browser itself unless the token has to travel along.
+const opening = { guarded: () => guarded || token !== "", download };
 
 by("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -298,11 +239,14 @@ async function round() {
   for (const target of targets.slice(0, MAX_CARDS)) {
     const article = card(target.name);
     const own = incidents.filter((incident) => incident.target.name === target.name);
-    fill(article, target, own.find((incident) => incident.id === target.incident) ?? (target.up ? null : own[0]), now);
+    const incident = own.find((incident) => incident.id === target.incident) ?? (target.up ? null : own[0]);
+    fill(article, target, incident, dumps.filter((dump) => dump.target === target.name), now);
     if (article.dataset.visible === "yes") plots.push(plot(article, target));
   }
   list("incidents", incidents, (incident) => incidentRow(incident, now), "None so far.");
-  list("dumps", dumps, dumpRow, "None stored.");
+  const others = dumps.filter((dump) => !cards.has(dump.target));
+  by("others").hidden = !others.length;
+  list("dumps", others, (dump) => dumpRow(dump, others, { ...opening, named: true }), "None stored.");
   await Promise.allSettled(plots);
   by("clock").textContent = `as of ${clock(now)}`;
   document.body.dataset.stale = "no";

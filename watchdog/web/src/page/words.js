@@ -25,6 +25,11 @@ export function rate(n) {
   return n > 0 ? `+${text}` : text.replace("-", "−");
 }
 
+// Always per hour, in which the growth of one function is told.
+export function hourly(n) {
+  return `${n > 0 ? "+" : ""}${bytes(n * 3600).replace("-", "−")}/h`;
+}
+
 export function span(seconds) {
   const s = Math.max(0, seconds);
   const whole = Math.round(s);

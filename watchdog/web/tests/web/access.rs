@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use watchdog_web::dumps::Format;
+
 use crate::fixed::{DUMP, app, get, method, send, text};
 
 const TOKEN: &str = "s3cret-of-the-watchdog";
@@ -50,6 +52,33 @@ async fn an_unknown_dump_is_not_told_from_a_known_one_without_the_token() {
 }
 
 #[tokio::test]
+async fn beyond_loopback_every_way_to_a_heap_needs_the_token() {
+    let (app, _dir) = app(false, Some(TOKEN));
+    let bearer = format!("Bearer {TOKEN}");
+    let download = format!("/api/v1/heap-dumps/{DUMP}");
+    let mut paths = vec![
+        "/debug/pprof/heap?target=recommendations".to_owned(),
+        "/debug/pprof/allocs?target=recommendations".to_owned(),
+        "/debug/pprof/cmdline?target=recommendations".to_owned(),
+        "/t/recommendations/debug/pprof/heap".to_owned(),
+        "/t/recommendations/debug/pprof/allocs".to_owned(),
+        "/t/recommendations/debug/pprof/cmdline".to_owned(),
+    ];
+    paths.extend(Format::ALL.map(|format| format!("{download}?format={}", format.as_str())));
+    for path in paths {
+        for name in ["GET", "HEAD"] {
+            let bare = send(&app, method(name, &path, &[])).await;
+            assert_eq!(bare.status(), StatusCode::UNAUTHORIZED, "{name} {path}");
+            let wrong = [("authorization", "Bearer wrong"), ("range", "bytes=0-1")];
+            let wrong = send(&app, method(name, &path, &wrong)).await;
+            assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED, "{name} {path}");
+            let right = send(&app, method(name, &path, &[("authorization", &bearer)])).await;
+            assert_eq!(right.status(), StatusCode::OK, "{name} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_loopback_server_answers_under_local_names_only() {
     let (app, _dir) = app(true, None);
     for (host, status) in [
@@ -77,5 +106,29 @@ async fn a_page_of_another_site_cannot_trigger_a_capture() {
     ] {
         let response = send(&app, method("POST", CAPTURE, &[host, header])).await;
         assert_eq!(response.status(), status, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_make_the_browser_ask_for_profiles() {
+    let (app, _dir) = app(true, None);
+    let path = "/t/recommendations/debug/pprof/heap";
+    for (headers, status) in [
+        (vec![], StatusCode::OK),
+        (vec![("sec-fetch-site", "none"), ("sec-fetch-dest", "document")], StatusCode::OK),
+        (vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")], StatusCode::OK),
+        (
+            vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "image")],
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            vec![("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")],
+            StatusCode::FORBIDDEN,
+        ),
+        (vec![("origin", "https://evil.example")], StatusCode::FORBIDDEN),
+    ] {
+        let headers: Vec<_> = [("host", "127.0.0.1:9911")].into_iter().chain(headers).collect();
+        let response = send(&app, get(path, &headers)).await;
+        assert_eq!(response.status(), status, "{headers:?}");
     }
 }

@@ -1,7 +1,6 @@
-//! One status with every kind of target in it, a store with one dump, and a client for the router.
+//! One status with every kind of target in it, and a client for the router.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,18 +19,23 @@ use watchdog_core::sample::{Allocator, Cgroup, Memory, Sample};
 use watchdog_core::trend::Trend;
 use watchdog_core::units::{Bytes, BytesPerSecond, Moment, WallTime};
 use watchdog_core::verdict::{Kind, Verdict};
-use watchdog_web::dumps::{CaptureError, CaptureFuture, Dump, Dumps};
 use watchdog_web::status::{
     Build, Captures, IncidentCounts, Own, ReadCount, Reads, SinkStatus, Source, Status,
     TargetStatus,
 };
 use watchdog_web::{AppContext, router};
 
+use crate::store::TwoDumps;
+
 /// The wall clock of the fixed status.
 pub(crate) const NOW: f64 = 1_795_000_000.5;
 pub(crate) const CULPRIT: &str = "services_recommendations::faults::unbounded_cache::remember";
 pub(crate) const SENTENCE: &str = "Live allocations grow by 5.0 MiB/s with the process's memory: a heap leak, or a cache without a bound.";
+/// The function that is suspected beside it.
+pub(crate) const SECOND: &str = "services_recommendations::carts::remind";
 pub(crate) const DUMP: &str = "recommendations-41-1794999990";
+/// The dump of the same process before that.
+pub(crate) const FIRST: &str = "recommendations-41-1794999960";
 
 fn identity(name: &str, pid: u32) -> TargetIdentity {
     TargetIdentity {
@@ -105,6 +109,7 @@ fn leaking() -> TargetStatus {
         captures: Captures { ok: 2, failed: 1, skipped: 4 },
         incidents,
         oom_kills: 1,
+        ..TargetStatus::default()
     }
 }
 
@@ -132,7 +137,7 @@ fn calm() -> TargetStatus {
     }
 }
 
-fn incident() -> Incident {
+pub(crate) fn incident() -> Incident {
     let target = leaking();
     let assessment = target.assessment.expect("assessed");
     let frame = |function: &str, place: Option<(&str, u32)>| Frame {
@@ -140,6 +145,7 @@ fn incident() -> Incident {
         file: place.map(|(file, _)| file.into()),
         line: place.map(|(_, line)| line),
     };
+    let second = frame(SECOND, Some(("services/recommendations/src/carts.rs", 112)));
     let own = frame(CULPRIT, Some(("services/recommendations/src/faults/unbounded_cache.rs", 38)));
     let stack = vec![
         frame("alloc::raw_vec::RawVecInner<A>::try_allocate_in", None),
@@ -151,6 +157,19 @@ fn incident() -> Incident {
         ),
         frame("tokio::runtime::task::raw::poll", None),
     ];
+    let mib = 1_048_576.0;
+    let culprit = Culprit {
+        frame: own,
+        growth: Bytes::from_mib(74),
+        share: 0.973,
+        samples: 148,
+        profiles: 4,
+        over_seconds: 14.8,
+        rate: 5.0 * mib,
+        rate_low: 4.25 * mib,
+        rate_high: 5.75 * mib,
+        stack,
+    };
     Incident {
         id: "recommendations-41-1794999984".into(),
         target: target.identity,
@@ -164,14 +183,11 @@ fn incident() -> Incident {
         trend: assessment.trend,
         kill: assessment.forecast.map(|forecast| forecast.from(WallTime(NOW))),
         verdict: assessment.verdict,
-        culprit: Some(Culprit {
-            frame: own,
-            growth: Bytes::from_mib(74),
-            share: 0.973,
-            samples: 148,
-            over_seconds: 14.8,
-            stack,
-        }),
+        culprit: Some(culprit.clone()),
+        suspects: vec![
+            culprit.clone(),
+            Culprit { frame: second, share: 0.021, rate_high: 0.0, stack: vec![], ..culprit },
+        ],
         culprit_pending: None,
         evidence: None,
         dumps: vec![DUMP.into()],
@@ -185,6 +201,7 @@ fn killed() -> Incident {
         opened: WallTime(NOW - 10_000.0),
         closed: Some(WallTime(NOW - 9_950.0)),
         culprit: None,
+        suspects: vec![],
         evidence: Some("The kernel killed it for its memory: `oom_kill` went from 0 to 1.".into()),
         ..incident()
     }
@@ -242,42 +259,7 @@ impl Source for Fixed {
     }
 }
 
-/// A store with one dump; a capture of `orders` never ends, one of `payments` fails.
-pub(crate) struct OneDump(pub(crate) PathBuf);
-
-pub(crate) fn dump() -> Dump {
-    Dump {
-        id: DUMP.into(),
-        target: "recommendations".into(),
-        pid: 41,
-        taken: WallTime(NOW - 10.0),
-        size: Bytes(28),
-        incident: Some(incident().id),
-    }
-}
-
-impl Dumps for OneDump {
-    fn list(&self, target: Option<&str>) -> Vec<Dump> {
-        let wanted = |dump: &Dump| target.is_none_or(|target| dump.target == target);
-        vec![dump()].into_iter().filter(wanted).collect()
-    }
-
-    fn path(&self, id: &str) -> Option<(Dump, PathBuf)> {
-        (id == DUMP).then(|| (dump(), self.0.clone()))
-    }
-
-    fn capture(&self, target: String) -> CaptureFuture<'_> {
-        Box::pin(async move {
-            match target.as_str() {
-                "orders" => std::future::pending().await,
-                "payments" => Err(CaptureError::Unavailable("profiling is off".into())),
-                _ => Ok(dump()),
-            }
-        })
-    }
-}
-
-/// The text of the one dump.
+/// The text of each dump.
 pub(crate) const HEAP: &str = "heap_v2/524288\n  t*: 1: 2 [0:";
 
 /// A context over `status`; the directory holds the dump and must be kept.
@@ -288,7 +270,7 @@ pub(crate) fn context(status: Status, token: Option<&str>) -> (AppContext, tempf
     file.write_all(HEAP.as_bytes()).expect("written");
     let context = AppContext {
         source: Arc::new(Fixed(status)),
-        dumps: Arc::new(OneDump(path)),
+        dumps: Arc::new(TwoDumps(path)),
         token: token.map(|token| token.to_owned().into()),
     };
     (context, dir)
@@ -321,6 +303,12 @@ pub(crate) fn method(method: &str, path: &str, headers: &[(&str, &str)]) -> Requ
 pub(crate) async fn text(response: Response) -> String {
     let bytes = to_bytes(response.into_body(), 1 << 24).await.expect("a body");
     String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// A header of an answer; empty when it was not sent.
+pub(crate) fn header(response: &Response, name: &str) -> String {
+    let value = response.headers().get(name);
+    value.map_or_else(String::new, |value| value.to_str().expect("text").to_owned())
 }
 
 /// A GET on a loopback server: status and JSON.

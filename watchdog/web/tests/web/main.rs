@@ -9,4 +9,6 @@ mod dumps;
 mod fixed;
 mod metrics;
 mod openapi;
+mod profiles;
 mod server;
+mod store;

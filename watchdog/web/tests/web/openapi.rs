@@ -1,8 +1,10 @@
 //! What is served has the form that the OpenAPI document says: the same keys, each of the type named.
 
 use serde_json::Value;
+use watchdog_web::dumps::Format;
 
 use crate::fixed::{DUMP, app, json, method, send, text};
+use crate::store::{BROKEN, BUSY};
 
 /// Says where `value` differs from `schema`; follows references, alternatives, objects and lists.
 fn differences(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
@@ -78,6 +80,8 @@ async fn every_json_answer_has_the_documented_form() {
     let (_, document) = json("/api/v1/openapi.json").await;
     let incident = "/api/v1/incidents/recommendations-41-1794999984";
     let capture = |target: &str| format!("/api/v1/targets/{target}/heap-dumps");
+    let rendered = |id: &str| format!("/api/v1/heap-dumps/{id}?format=top");
+    let (broken, busy) = (rendered(BROKEN), rendered(BUSY));
     for (route, path, method, code) in [
         ("/health/live", "/health/live", "GET", "200"),
         ("/health/ready", "/health/ready", "GET", "503"),
@@ -90,6 +94,13 @@ async fn every_json_answer_has_the_documented_form() {
         ("/api/v1/incidents/{id}", incident, "GET", "200"),
         ("/api/v1/heap-dumps", "/api/v1/heap-dumps", "GET", "200"),
         ("/api/v1/heap-dumps/{id}", &format!("/api/v1/heap-dumps/{DUMP}?format=svg"), "GET", "400"),
+        ("/api/v1/heap-dumps/{id}", &broken, "GET", "502"),
+        ("/api/v1/heap-dumps/{id}", &busy, "GET", "503"),
+        ("/debug/pprof/heap", "/debug/pprof/heap", "GET", "400"),
+        ("/debug/pprof/allocs", "/debug/pprof/allocs?target=payments", "GET", "503"),
+        ("/t/{target}/debug/pprof/heap", "/t/nobody/debug/pprof/heap", "GET", "404"),
+        ("/t/{target}/debug/pprof/allocs", "/t/payments/debug/pprof/allocs", "GET", "503"),
+        ("/debug/pprof/cmdline", "/debug/pprof/cmdline", "GET", "400"),
         ("/api/v1/targets/{target}/heap-dumps", &capture("recommendations"), "POST", "201"),
         ("/api/v1/targets/{target}/heap-dumps", &capture("payments"), "POST", "409"),
     ] {
@@ -104,5 +115,13 @@ async fn a_wrong_form_is_noticed() {
     let wrong =
         serde_json::json!({"id": 7, "target": "a", "pid": 1, "taken": 1.5, "size": -1, "extra": 1});
     let found = differences(&document, schema, &wrong, "dump");
-    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found.len(), 12, "{found:?}");
+}
+
+#[tokio::test]
+async fn every_documented_format_exists_and_every_format_is_documented() {
+    let (_, document) = json("/api/v1/openapi.json").await;
+    let documented = &document["components"]["schemas"]["Format"]["enum"];
+    let known = Format::ALL.map(Format::as_str);
+    assert_eq!(documented, &serde_json::json!(known));
 }
