@@ -35,6 +35,19 @@ pub enum ProbeError {
         /// What jemalloc answered.
         source: tikv_jemalloc_ctl::Error,
     },
+    /// The flight recorder could not be claimed.
+    #[error(
+        "the flight recorder that OOMEN_RECORDER_DIR promises cannot be used: {0}; the watchdog and this program must run as the same user and see the same directory"
+    )]
+    Recorder(#[source] oomen_recorder::RecorderError),
+    /// jemalloc refused a function that it should call.
+    #[error("jemalloc did not take {key}: {source}; the probe is made for jemalloc 5.3.1")]
+    Hook {
+        /// jemalloc's name of the hook.
+        key: &'static str,
+        /// What jemalloc answered.
+        source: tikv_jemalloc_ctl::Error,
+    },
     /// No directory takes the dump.
     #[error(
         "no directory takes a heap dump:{}; mount a writable one on disk and name it in OOMEN_DUMP_DIR",
@@ -79,6 +92,8 @@ impl ProbeError {
             }
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Read { .. }
+            | Self::Recorder(_)
+            | Self::Hook { .. }
             | Self::NoDirectory { .. }
             | Self::Dump { .. }
             | Self::ReadBack(_)

@@ -21,15 +21,20 @@
 //! Serve them on loopback only: a heap profile tells how the program works. Names are put to the addresses by the
 //! watchdog, never here, because symbolizing in the watched process costs it memory in proportion to its debug
 //! information, which a process about to be killed does not have.
+//!
+//! Where the environment variable `OOMEN_RECORDER_DIR` names a directory that the watchdog tends, the heap profile is
+//! also kept in a shared file there, from before `main` on: it can be read while the process hangs and after its kill.
 
 mod configuration;
 mod dump;
 mod error;
+mod recorder;
 mod routes;
 mod statistics;
 
 pub use configuration::CONFIGURATION;
 pub use error::ProbeError;
+pub use recorder::record;
 pub use routes::router;
 pub use statistics::Statistics;
 /// The allocator that [`install!`] sets.

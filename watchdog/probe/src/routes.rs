@@ -39,11 +39,12 @@ struct Probe {
 }
 
 /// `GET /debug/allocator` and `GET /debug/pprof/heap`, to be merged into the router of the admin port. Neither
-/// blocks the threads that serve requests.
+/// blocks the threads that serve requests. Also calls [`crate::record`].
 pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    crate::record();
     with_directories(dump::directories())
 }
 
