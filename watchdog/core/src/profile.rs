@@ -101,7 +101,7 @@ impl Profile {
 }
 
 /// One frame of a stack after symbolizing; inlined calls are frames of their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Frame {
     /// Demangled function name without its hash, or `module+0xoffset` when no symbol covers the address.
     pub function: String,

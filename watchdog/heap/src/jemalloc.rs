@@ -5,7 +5,7 @@
 //!   t*: 28106: 56637512 [0: 0]        <- totals: objects: bytes [the same, ever allocated]
 //!   t0: 352: 16777344 [0: 0]          <- the same per thread
 //! @ 0x55d0 0x55e8 0x7f21              <- one stack of return addresses, innermost first
-//!   t*: 3: 1536 [0: 0]                <- what it holds: sampled objects and their bytes
+//!   t*: 3: 1536 [0: 0]                <- what it holds: sampled objects, their bytes [the same, ever allocated]
 //!   t0: 3: 1536 [0: 0]
 //!
 //! MAPPED_LIBRARIES:
@@ -18,11 +18,16 @@
 //! (`prof_do_unbias` writes the counts so that this formula gives back its own figures).
 
 mod lines;
+mod sampling;
+mod stacks;
+mod write;
 
-use watchdog_core::profile::{Mapping, Profile, StackSample};
+use watchdog_core::profile::{Mapping, Profile};
 use watchdog_core::units::{Bytes, WallTime};
 
 use lines::{Lines, excerpt};
+pub(crate) use sampling::sampled_objects;
+pub use write::write;
 
 /// Bounds on a dump, so that a hostile or broken one costs a bounded amount of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +107,8 @@ pub enum Fault {
     NoMappings,
 }
 
-/// Reads a heap dump. Equal stacks are merged, stacks that hold nothing are left out, the result is sorted by
-/// stack. Lines per thread and anonymous or data mappings are passed over; bytes of a path that are not UTF-8
+/// Reads a heap dump. Equal stacks are merged into the first of them, stacks that hold nothing and never did are
+/// left out, the rest stay in the order of the text. Lines per thread and anonymous or data mappings are passed over; bytes of a path that are not UTF-8
 /// become U+FFFD, which costs the names of that one file.
 ///
 /// # Errors
@@ -111,15 +116,9 @@ pub enum Fault {
 pub fn parse(text: &[u8], taken: WallTime, limits: &ParseLimits) -> Result<Profile, ParseError> {
     let mut lines = Lines::new(text, limits.max_line);
     let period = read_header(&mut lines)?;
-    let stacks = read_stacks(&mut lines, period, limits)?;
+    let stacks = stacks::read(&mut lines, period, limits)?;
     let mappings = read_mappings(&mut lines, limits)?;
-    Ok(Profile {
-        taken,
-        stacks: merged(stacks),
-        mappings,
-        sample_period: Bytes(period),
-        lost_samples: 0,
-    })
+    Ok(Profile { taken, stacks, mappings, sample_period: Bytes(period), lost_samples: 0 })
 }
 
 /// `heap_v2/524288`; a period of zero would mean that nothing is sampled.
@@ -129,125 +128,6 @@ fn read_header(lines: &mut Lines<'_>) -> Result<u64, ParseError> {
         .and_then(lines::decimal)
         .filter(|period| *period > 0)
         .ok_or_else(|| lines.fault(Fault::NotHeapV2(excerpt(line))))
-}
-
-/// Everything from the header to `MAPPED_LIBRARIES:`.
-fn read_stacks(
-    lines: &mut Lines<'_>,
-    period: u64,
-    limits: &ParseLimits,
-) -> Result<Vec<StackSample>, ParseError> {
-    const EXPECTED: &str = "a stack `@ 0x…`, counts `t*: …` or `MAPPED_LIBRARIES:`";
-    let mut stacks: Vec<StackSample> = Vec::new();
-    let mut seen = 0_usize;
-    let mut open: Option<Vec<u64>> = None;
-    while let Some(line) = lines.next()? {
-        let unexpected = |lines: &Lines<'_>| {
-            lines.fault(Fault::Unexpected { expected: EXPECTED, found: excerpt(line) })
-        };
-        match line {
-            [] => {}
-            [b'@', addresses @ ..] => {
-                if open.is_some() {
-                    return Err(lines.fault(Fault::NoTotal));
-                }
-                seen += 1;
-                if seen > limits.max_stacks {
-                    return Err(lines.fault(Fault::TooManyStacks(limits.max_stacks)));
-                }
-                open = Some(read_stack(lines, addresses, limits.max_depth)?);
-            }
-            [b't', b'*', b':', counts @ ..] => match open.take() {
-                Some(stack) => stacks.extend(read_counts(lines, counts, stack, period)?),
-                // Before the first stack these are the totals of the whole dump.
-                None if seen == 0 => {}
-                None => return Err(unexpected(lines)),
-            },
-            [b't', b'0'..=b'9', ..] => {}
-            b"MAPPED_LIBRARIES:" if open.is_some() => return Err(lines.fault(Fault::NoTotal)),
-            b"MAPPED_LIBRARIES:" => return Ok(stacks),
-            _ => return Err(unexpected(lines)),
-        }
-    }
-    Err(lines.fault(Fault::NoMappings))
-}
-
-fn read_stack(
-    lines: &Lines<'_>,
-    addresses: &[u8],
-    max_depth: usize,
-) -> Result<Vec<u64>, ParseError> {
-    let mut stack = Vec::with_capacity((addresses.len() / 15).min(max_depth));
-    for word in addresses.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
-        if stack.len() == max_depth {
-            return Err(lines.fault(Fault::StackTooDeep(max_depth)));
-        }
-        let address = word.strip_prefix(b"0x").and_then(lines::hexadecimal).ok_or_else(|| {
-            lines.fault(Fault::Unexpected {
-                expected: "an address `0x…` of at most 64 bits",
-                found: excerpt(word),
-            })
-        })?;
-        stack.push(address);
-    }
-    stack.shrink_to_fit();
-    Ok(stack)
-}
-
-/// ` 3: 1536 [0: 0]`: the sample it makes, or nothing for a stack that holds nothing any more.
-fn read_counts(
-    lines: &Lines<'_>,
-    counts: &[u8],
-    stack: Vec<u64>,
-    period: u64,
-) -> Result<Option<StackSample>, ParseError> {
-    let (objects, bytes) = lines::counts(counts).ok_or_else(|| {
-        lines.fault(Fault::Unexpected {
-            expected: "counts `OBJECTS: BYTES [OBJECTS: BYTES]` of at most 64 bits",
-            found: excerpt(counts),
-        })
-    })?;
-    if objects > 0 && bytes == 0 {
-        return Err(lines.fault(Fault::Impossible { objects, bytes }));
-    }
-    if bytes == 0 {
-        return Ok(None);
-    }
-    let (inuse_objects, inuse_space) = unbiased(objects, bytes, period);
-    Ok(Some(StackSample {
-        stack,
-        inuse_space: Bytes(inuse_space),
-        inuse_objects,
-        samples: objects,
-        ..StackSample::default()
-    }))
-}
-
-/// Objects and bytes divided by the probability that an allocation of their mean size is sampled.
-/// `jeprof` leaves bytes without an object as they are, and so does this.
-fn unbiased(objects: u64, bytes: u64, period: u64) -> (u64, u64) {
-    if objects == 0 {
-        return (0, bytes);
-    }
-    let ratio = bytes as f64 / objects as f64 / period as f64;
-    // exp_m1 keeps its precision where 1 - exp(-ratio) would cancel to zero.
-    let sampled = -(-ratio).exp_m1();
-    // A float beyond u64 becomes u64::MAX: absurd counts stay absurd and cannot wrap.
-    ((objects as f64 / sampled).round() as u64, (bytes as f64 / sampled).round() as u64)
-}
-
-fn merged(mut stacks: Vec<StackSample>) -> Vec<StackSample> {
-    stacks.sort_unstable_by(|a, b| a.stack.cmp(&b.stack));
-    stacks.dedup_by(|next, kept| {
-        let same = next.stack == kept.stack;
-        if same {
-            kept.inuse_space = kept.inuse_space + next.inuse_space;
-            kept.inuse_objects = kept.inuse_objects.saturating_add(next.inuse_objects);
-            kept.samples = kept.samples.saturating_add(next.samples);
-        }
-        same
-    });
-    stacks
 }
 
 /// Everything after `MAPPED_LIBRARIES:`.
@@ -273,43 +153,4 @@ fn read_mappings(lines: &mut Lines<'_>, limits: &ParseLimits) -> Result<Vec<Mapp
     }
     mappings.sort_by_key(|mapping: &Mapping| mapping.start);
     Ok(mappings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `AdjustSamples` of jeprof, as it is written there.
-    fn jeprof(n: f64, s: f64, period: f64) -> (f64, f64) {
-        let ratio = (s / n) / period;
-        let scale_factor = 1.0 / (1.0 - (-ratio).exp());
-        (n * scale_factor, s * scale_factor)
-    }
-
-    #[test]
-    fn the_correction_for_sampling_is_jeprofs() {
-        for (objects, bytes) in [(1, 512), (3, 1536), (7, 7 << 20), (1000, 600_000_000), (1, 8)] {
-            let (n, s) = jeprof(objects as f64, bytes as f64, 524_288.0);
-            let (inuse_objects, inuse_space) = unbiased(objects, bytes, 524_288);
-            assert!((inuse_objects as f64 - n).abs() <= 0.5 + n * 1e-9, "{objects} {bytes}");
-            assert!((inuse_space as f64 - s).abs() <= 0.5 + s * 1e-9, "{objects} {bytes}");
-        }
-    }
-
-    #[test]
-    fn one_sampled_small_object_stands_for_a_whole_period() {
-        // 1 / (1 - exp(-512/524288)) = 1024.5, so 1,025 objects (rounded) and 524,544 bytes.
-        assert_eq!(unbiased(1, 512, 524_288), (1025, 524_544));
-    }
-
-    #[test]
-    fn objects_much_larger_than_the_period_are_not_corrected() {
-        assert_eq!(unbiased(4, 4 << 30, 524_288), (4, 4 << 30));
-    }
-
-    #[test]
-    fn absurd_counts_end_at_the_largest_number() {
-        assert_eq!(unbiased(u64::MAX, u64::MAX, 524_288), (u64::MAX, u64::MAX));
-        assert_eq!(unbiased(0, 7, 524_288), (0, 7));
-    }
 }

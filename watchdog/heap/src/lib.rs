@@ -4,12 +4,16 @@
 //! difference of two and names it through [`symbolize`], and [`store`] keeps the raw text for people. Every
 //! format ends in `watchdog_core::profile::Profile`, so another source only has to produce one.
 
+mod addresses;
 pub mod capture;
 pub mod collapsed;
 pub mod culprit;
+pub mod difference;
 pub mod flamegraph;
 pub mod jemalloc;
 pub mod pprof;
+pub mod pyroscope;
+pub mod recorder;
 pub mod store;
 pub mod symbolize;
 pub mod symbols;

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use watchdog_core::profile::Profile;
 use watchdog_core::units::{Bytes, WallTime};
-use watchdog_heap::jemalloc::{Fault, ParseError, ParseLimits, parse};
+use watchdog_heap::jemalloc::{Fault, ParseError, ParseLimits, parse, write};
 
 /// Two threads, three stacks (one twice, one that holds nothing any more), a library and what is not code.
 const DUMP: &str = "heap_v2/524288
@@ -19,7 +19,7 @@ const DUMP: &str = "heap_v2/524288
   t*: 4: 2097152 [0: 0]
   t0: 4: 2097152 [0: 0]
 @ 0x55d000001030
-  t*: 4: 2097152 [9: 9]
+  t*: 4: 2097152 [9: 18432]
 @ 0x55d000001040
   t*: 0: 0 [5: 5]
 
@@ -47,17 +47,45 @@ fn a_dump_reads_as_worked_out_by_hand() {
     assert_eq!(profile.taken, WallTime(7.0));
     assert_eq!(profile.sample_period, Bytes(524_288));
 
-    let [small, large] = profile.stacks.as_slice() else { panic!("{:?}", profile.stacks) };
+    let [small, large, freed] = profile.stacks.as_slice() else { panic!("{:?}", profile.stacks) };
     // 1 / (1 - exp(-512 / 524288)) = 1024.500; times 1 object, times 512 bytes.
     assert_eq!(small.stack, [0x55d0_0000_1010, 0x55d0_0000_1020, 0x7f00_0000_0100]);
     assert_eq!((small.inuse_objects, small.inuse_space, small.samples), (1025, Bytes(524_544), 1));
     // 1 / (1 - exp(-1)) = 1.581977; 4 objects are 6.33, 2 MiB are 3317646; twice.
     assert_eq!(large.stack, [0x55d0_0000_1030]);
     assert_eq!((large.inuse_objects, large.inuse_space, large.samples), (12, Bytes(6_635_292), 8));
+    // The same correction for what was ever allocated: 1 / (1 - exp(-2048 / 524288)) = 256.500.
+    assert_eq!((large.alloc_objects, large.alloc_space), (2309, Bytes(4_727_814)));
+    assert_eq!(freed.stack, [0x55d0_0000_1040]);
+    assert_eq!((freed.inuse_objects, freed.inuse_space, freed.samples), (0, Bytes(0), 0));
+    assert_eq!((freed.alloc_objects, freed.alloc_space), (2_621_443, Bytes(2_621_443)));
 
     let paths: Vec<(&str, u64)> =
         profile.mappings.iter().map(|m| (m.path.as_str(), m.file_offset)).collect();
     assert_eq!(paths, [("/opt/my shop/bin", 0x1000), ("/usr/lib/libc.so.6", 0x28000)]);
+}
+
+#[test]
+fn what_is_written_reads_as_the_same_profile() {
+    let mut profile = read(DUMP).expect("a profile");
+    let mut text = Vec::new();
+    write(&profile, &mut text).expect("written");
+    // Twice 6.33 objects are 12 when each stack is rounded, and 13 when they are one stack.
+    assert_eq!(profile.stacks[1].inuse_objects, 12);
+    profile.stacks[1].inuse_objects = 13;
+    assert_eq!(read(&text).expect("a profile"), profile);
+}
+
+#[test]
+fn a_profile_without_mappings_is_not_written() {
+    let error = write(&Profile::default(), &mut Vec::new()).expect_err("refused");
+    assert!(error.to_string().contains("write pprof instead"), "{error}");
+}
+
+#[test]
+fn a_stack_that_never_held_anything_is_left_out() {
+    let dump = DUMP.replace("t*: 0: 0 [5: 5]", "t*: 0: 0 [0: 0]");
+    assert_eq!(read(dump).expect("a profile").stacks.len(), 2);
 }
 
 #[test]
@@ -143,6 +171,8 @@ fn stacks_without_counts_and_counts_without_sense_are_faults() {
     assert_eq!(fault(lost), (7, Fault::NoTotal));
     let last = DUMP.replacen("  t*: 0: 0 [5: 5]\n", "", 1);
     assert_eq!(fault(last), (15, Fault::NoTotal));
+    let once = DUMP.replacen("[5: 5]", "[5: 0]", 1);
+    assert_eq!(fault(once), (14, Fault::Impossible { objects: 5, bytes: 0 }));
     let weightless = DUMP.replacen("t*: 1: 512 [0: 0]", "t*: 3: 0 [0: 0]", 1);
     assert_eq!(fault(weightless), (6, Fault::Impossible { objects: 3, bytes: 0 }));
 }
@@ -152,7 +182,7 @@ fn gigantic_counts_stop_at_the_largest_number() {
     let max = u64::MAX;
     let stack = format!("  t*: {max}: {max} [{max}: {max}]");
     let huge = DUMP.replace("  t*: 4: 2097152 [0: 0]", &stack);
-    let profile = read(huge.replace("  t*: 4: 2097152 [9: 9]", &stack)).expect("a profile");
+    let profile = read(huge.replace("  t*: 4: 2097152 [9: 18432]", &stack)).expect("a profile");
     assert_eq!(profile.stacks[1].inuse_space, Bytes(max));
     assert_eq!(profile.inuse_space(), Bytes(max));
 }
@@ -194,9 +224,30 @@ proptest! {
         let end = (at + length).min(DUMP.len());
         let damaged = [&DUMP[..at], with.as_str(), &DUMP[end..]].concat();
         if let Ok(profile) = read(&damaged) {
-            prop_assert!(profile.stacks.is_sorted_by(|a, b| a.stack < b.stack));
+            let mut stacks: Vec<_> = profile.stacks.iter().map(|sample| &sample.stack).collect();
+            stacks.sort();
+            prop_assert!(stacks.is_sorted_by(|a, b| a < b), "each stack once");
             prop_assert!(profile.mappings.is_sorted_by_key(|mapping| mapping.start));
         }
+    }
+
+    #[test]
+    fn any_counts_survive_being_written(objects in 1..1_u64 << 30, size in 1..1_u64 << 20, lg in 0..31_u32) {
+        let bytes = objects * size;
+        let dump = format!(
+            "heap_v2/{}\n@ 0x1\n  t*: {objects}: {bytes} [{objects}: {bytes}]\nMAPPED_LIBRARIES:\n0-1 r-xp 0 0:0 0 /x\n",
+            1_u64 << lg
+        );
+        let profile = read(dump).expect("a profile");
+        let mut text = Vec::new();
+        write(&profile, &mut text).expect("written");
+        let again = read(&text).expect("a profile");
+        let (sample, was) = (&again.stacks[0], &profile.stacks[0]);
+        // A float has 53 bits.
+        let precision = 1 + was.inuse_space.0 / (1 << 51);
+        prop_assert!(sample.inuse_objects.abs_diff(was.inuse_objects) <= 1 + was.inuse_objects / 1000);
+        prop_assert!(sample.inuse_space.0.abs_diff(was.inuse_space.0) < precision);
+        prop_assert!(sample.alloc_space.0.abs_diff(was.alloc_space.0) < precision);
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl<'a> Lines<'a> {
             return Ok(None);
         }
         self.number += 1;
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', self.rest);
         if end.unwrap_or(self.rest.len()) > self.max_line {
             return Err(self.fault(Fault::LineTooLong(self.max_line)));
         }
@@ -56,33 +56,110 @@ pub(super) fn excerpt(line: &[u8]) -> String {
     if line.len() > SHOWN { shown + "…" } else { shown }
 }
 
-pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
-    number(digits, 10)
-}
-
-pub(super) fn hexadecimal(digits: &[u8]) -> Option<u64> {
-    number(digits, 16)
-}
-
 /// Digits only: `str::parse` would also take a sign.
-fn number(digits: &[u8], radix: u32) -> Option<u64> {
+pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
     digits.iter().try_fold(0_u64, |value, byte| {
-        let digit = char::from(*byte).to_digit(radix)?;
-        value.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
 
-/// `3: 1536 [0: 0]` as objects and bytes in use.
-pub(super) fn counts(text: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    leading_hexadecimal(digits).and_then(|(value, rest)| rest.is_empty().then_some(value))
+}
+
+/// Value of each byte as a hexadecimal digit; [`NO_DIGIT`] for the others.
+const DIGITS: [u8; 256] = digits();
+const NO_DIGIT: u8 = u8::MAX;
+
+const fn digits() -> [u8; 256] {
+    let mut table = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+}
+
+/// The digits at the beginning as a number, and what follows them; `None` without a digit or beyond 64 bits.
+fn leading_hexadecimal(mut text: &[u8]) -> Option<(u64, &[u8])> {
+    let before = text.len();
+    let mut value = 0_u64;
+    while let [byte, rest @ ..] = text {
+        let digit = DIGITS[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            break;
+        }
+        if value >> 60 != 0 {
+            return None;
+        }
+        value = value << 4 | u64::from(digit);
+        text = rest;
+    }
+    (text.len() < before).then_some((value, text))
+}
+
+/// Why the words of a stack are not addresses.
+pub(super) enum NotAStack<'a> {
+    /// More of them than the limit.
+    TooDeep,
+    /// This is none.
+    NotAnAddress(&'a [u8]),
+}
+
+/// Puts the addresses of ` 0x55d0 0x55e8` into `stack`. Most of a dump is this, so it is one pass without a
+/// search for the ends of words.
+pub(super) fn stack<'a>(
+    mut text: &'a [u8],
+    max_depth: usize,
+    stack: &mut Vec<u64>,
+) -> Result<(), NotAStack<'a>> {
+    stack.clear();
+    loop {
+        text = text.trim_ascii_start();
+        if text.is_empty() {
+            return Ok(());
+        }
+        if stack.len() == max_depth {
+            return Err(NotAStack::TooDeep);
+        }
+        let address = text.strip_prefix(b"0x").and_then(leading_hexadecimal);
+        let Some((address, rest)) = address.filter(|(_, rest)| ends_word(rest)) else {
+            return Err(NotAStack::NotAnAddress(word(text).0));
+        };
+        stack.push(address);
+        text = rest;
+    }
+}
+
+fn ends_word(rest: &[u8]) -> bool {
+    rest.first().is_none_or(u8::is_ascii_whitespace)
+}
+
+/// Objects and bytes of sampled allocations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+}
+
+/// `3: 1536 [4: 2048]`: what is in use, and what was ever allocated.
+pub(super) fn counts(text: &[u8]) -> Option<(Counts, Counts)> {
+    let (in_use, ever) = text.split_at(memchr::memchr(b'[', text)?);
+    let ever = ever.strip_prefix(b"[")?.trim_ascii_end().strip_suffix(b"]")?;
+    Some((pair(in_use)?, pair(ever)?))
+}
+
+/// `3: 1536`
+fn pair(text: &[u8]) -> Option<Counts> {
     let (objects, rest) = word(text);
-    let (bytes, rest) = word(rest);
     let objects = decimal(objects.strip_suffix(b":")?)?;
-    let bytes = decimal(bytes)?;
-    let ever = rest.trim_ascii();
-    (ever.starts_with(b"[") && ever.ends_with(b"]")).then_some((objects, bytes))
+    Some(Counts { objects, bytes: decimal(rest.trim_ascii())? })
 }
 
 /// One line of `/proc/PID/maps`: `None` when it is not one, `Some(None)` when it is not executable code of a file.
