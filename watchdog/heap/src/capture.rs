@@ -1,321 +1,38 @@
-//! Takes a heap profile from a running service: `GET {base}/debug/pprof/heap`, jemalloc's text.
+//! Takes heap profiles: over HTTP from the probe or from Go, or from the files that jemalloc writes by itself.
 //!
-//! The service may hang, lie about lengths or send without end, so there is one deadline over everything and a
-//! bound on what is kept. Redirects are not followed and proxies not used: a heap dump comes from the process
-//! itself or not at all.
+//! Every source ends in [`Captured`]: the bytes an archive keeps and the profile they stand for. Which of the two
+//! formats it is, is told from the bytes and not from what the source says of itself.
 
-use std::time::Duration;
+mod decode;
+mod error;
+mod files;
+mod http;
+mod source;
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, StatusCode};
-use url::Url;
 use watchdog_core::profile::Profile;
-use watchdog_core::units::{Bytes, WallTime};
 
-use crate::jemalloc::{self, ParseError, ParseLimits};
+use crate::symbols::Symbols;
 
-/// A dump of 100,000 stacks takes 0.7 s; a service that needs much longer than this is in trouble already.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub use decode::{DecodeError, Encoding, decode};
+pub use error::CaptureError;
+pub use files::DumpFiles;
+pub use http::HeapClient;
+pub(crate) use http::http_client;
+pub use source::SourceKind;
 
-/// 100,000 stacks of 42 frames are 67 MB of text; usual are a few MB.
-const MAX_BODY: usize = 64 << 20;
+/// Most bytes of a profile that are kept unless a source is told otherwise: 100,000 stacks of 42 frames are 67 MB of
+/// jemalloc's text, usual are a few MB.
+pub const MAX_BYTES: usize = 64 << 20;
 
-/// How much of a refusal's text is kept.
-const MAX_REASON: usize = 512;
-
-/// A profile and the text it was read from, which is what an archive keeps.
+/// A profile and the bytes it was read from, which is what an archive keeps.
 #[derive(Clone, Debug)]
 pub struct Captured {
-    /// jemalloc's text as it came.
+    /// jemalloc's text, or gzip-compressed pprof protobuf.
     pub raw: Vec<u8>,
+    /// Which of the two.
+    pub encoding: Encoding,
     /// The same, read and corrected for sampling.
     pub profile: Profile,
-}
-
-/// Why there is no profile. Addresses are shown without user name, password and query.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// The address cannot be asked.
-    #[error(
-        "`{url}` cannot be asked for a heap profile: give an address such as http://127.0.0.1:9090"
-    )]
-    Address {
-        /// The address.
-        url: String,
-    },
-    /// The HTTP client could not be set up.
-    #[error("cannot set up HTTP for {url}: {cause}")]
-    Client {
-        /// The address.
-        url: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// No connection, or it broke.
-    #[error("no heap profile from {url}: {cause}")]
-    Unreachable {
-        /// The address.
-        url: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// Too slow.
-    #[error("no heap profile from {url} within {} s: the service hangs or its dump is very large", .deadline.as_secs_f64())]
-    Deadline {
-        /// The address.
-        url: String,
-        /// How long was waited.
-        deadline: Duration,
-    },
-    /// An answer other than 200.
-    #[error("{url} answered {status}{}{reason}", if .reason.is_empty() { "" } else { ": " })]
-    Refused {
-        /// The address.
-        url: String,
-        /// The answer.
-        status: StatusCode,
-        /// The beginning of the answer's text, at most 512 bytes.
-        reason: String,
-    },
-    /// More than is kept of a body.
-    #[error(
-        "the heap profile of {url} is larger than {limit}: raise lg_prof_sample so that fewer stacks are sampled"
-    )]
-    TooLarge {
-        /// The address.
-        url: String,
-        /// The bound.
-        limit: Bytes,
-    },
-    /// A gzip body.
-    #[error(
-        "not supported yet: {url} speaks pprof protobuf (as Go does); jemalloc's own text is read"
-    )]
-    Protobuf {
-        /// The address.
-        url: String,
-    },
-    /// A body that is no heap dump.
-    #[error("the answer of {url} ({content_type}) is no heap profile: {source}")]
-    Unreadable {
-        /// The address.
-        url: String,
-        /// What the service says it is.
-        content_type: String,
-        /// What is wrong with it.
-        source: ParseError,
-    },
-    /// The program is shutting down.
-    #[error("reading the heap profile of {url} was interrupted")]
-    Interrupted {
-        /// The address.
-        url: String,
-    },
-}
-
-/// Takes heap profiles from one service.
-#[derive(Clone)]
-pub struct HeapClient {
-    url: Url,
-    shown: String,
-    http: Client,
-    deadline: Duration,
-    max_body: usize,
-}
-
-impl std::fmt::Debug for HeapClient {
-    /// Without the address's credentials.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HeapClient")
-            .field("url", &self.shown)
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
-    }
-}
-
-impl HeapClient {
-    /// A client for the service whose admin port is at `base`, which may have a path.
-    ///
-    /// # Errors
-    /// [`CaptureError::Address`] unless `base` is http or https; [`CaptureError::Client`] when TLS cannot be set up.
-    pub fn new(base: Url) -> Result<Self, CaptureError> {
-        let url = heap_url(base)?;
-        let shown = shown(&url);
-        let http = http_client(&url)
-            .map_err(|error| CaptureError::Client { url: shown.clone(), cause: cause(error) })?;
-        Ok(Self { url, shown, http, deadline: DEADLINE, max_body: MAX_BODY })
-    }
-
-    /// Waits this long for the whole answer instead of 5 s.
-    #[must_use]
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// Keeps at most this much of an answer instead of 64 MiB.
-    #[must_use]
-    pub fn with_max_body(self, bytes: usize) -> Self {
-        Self { max_body: bytes, ..self }
-    }
-
-    /// Fetches and reads a profile; `taken` is the time that is noted in it.
-    ///
-    /// # Errors
-    /// [`CaptureError`]; whatever the service does, after the deadline and the time to read 64 MiB at the latest.
-    pub async fn capture(&self, taken: WallTime) -> Result<Captured, CaptureError> {
-        let url = self.shown.clone();
-        let (content_type, raw) = tokio::time::timeout(self.deadline, self.fetch())
-            .await
-            .map_err(|_| self.too_slow())??;
-        if raw.starts_with(&[0x1f, 0x8b]) {
-            return Err(CaptureError::Protobuf { url });
-        }
-        // Reading 64 MiB takes a moment, in which other targets want to be sampled.
-        let read = tokio::task::spawn_blocking(move || {
-            jemalloc::parse(&raw, taken, &ParseLimits::default())
-                .map(|profile| Captured { raw, profile })
-        });
-        match read.await {
-            Ok(Ok(captured)) => Ok(captured),
-            Ok(Err(source)) => Err(CaptureError::Unreadable { url, content_type, source }),
-            Err(_) => Err(CaptureError::Interrupted { url }),
-        }
-    }
-
-    async fn fetch(&self) -> Result<(String, Vec<u8>), CaptureError> {
-        let mut response =
-            self.http.get(self.url.clone()).send().await.map_err(|error| self.broken(error))?;
-        if response.status() != StatusCode::OK {
-            return Err(self.refused(response).await);
-        }
-        let limit = self.max_body;
-        let announced = response.content_length().unwrap_or(0);
-        if usize::try_from(announced).map_or(true, |length| length > limit) {
-            return Err(self.too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
-            if chunk.len() > limit - body.len() {
-                return Err(self.too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((content_type(&response), body))
-    }
-
-    /// An answer that is not 200 says in its text why: the probe tells there how to turn profiling on.
-    async fn refused(&self, mut response: Response) -> CaptureError {
-        let mut text = Vec::new();
-        while text.len() < MAX_REASON {
-            // A broken body does not change that the service refused.
-            let Ok(Some(chunk)) = response.chunk().await else { break };
-            text.extend_from_slice(&chunk[..chunk.len().min(MAX_REASON - text.len())]);
-        }
-        let status = response.status();
-        CaptureError::Refused { url: self.shown.clone(), status, reason: one_line(&text) }
-    }
-
-    fn broken(&self, error: reqwest::Error) -> CaptureError {
-        CaptureError::Unreachable { url: self.shown.clone(), cause: cause(error) }
-    }
-
-    fn too_slow(&self) -> CaptureError {
-        CaptureError::Deadline { url: self.shown.clone(), deadline: self.deadline }
-    }
-
-    fn too_large(&self) -> CaptureError {
-        CaptureError::TooLarge { url: self.shown.clone(), limit: Bytes(self.max_body as u64) }
-    }
-}
-
-/// `{base}/debug/pprof/heap`, the path that Go, TiKV and the probe share.
-fn heap_url(mut base: Url) -> Result<Url, CaptureError> {
-    if !matches!(base.scheme(), "http" | "https") {
-        return Err(CaptureError::Address { url: shown(&base) });
-    }
-    let path = format!("{}/debug/pprof/heap", base.path().trim_end_matches('/'));
-    base.set_path(&path);
-    Ok(base)
-}
-
-fn http_client(url: &Url) -> reqwest::Result<Client> {
-    // reqwest wants the program to have chosen its cryptography and panics otherwise. The one that loses this
-    // race chose the same: ring is the only one linked.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
-    let builder = Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        // Captures are rare; a kept connection would only be stale after a restart of the service.
-        .pool_max_idle_per_host(0);
-    // Plain HTTP needs no certificates, and an image without any must not fail for their want.
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-    builder.build()
-}
-
-/// An address without what may be secret in it.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    // Addresses that cannot have credentials refuse to lose them.
-    if url.set_username("").is_err() || url.set_password(None).is_err() {
-        return format!("{}:…", url.scheme());
-    }
-    url.into()
-}
-
-fn content_type(response: &Response) -> String {
-    let value = response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
-    value.map_or_else(|| "no content type".to_owned(), |v| one_line(&v[..v.len().min(64)]))
-}
-
-/// The innermost reason ("connection refused"), without the address, which may hold credentials.
-fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-/// Text from outside made fit for a log line.
-fn one_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text).replace(char::is_control, " ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn heap(base: &str) -> String {
-        heap_url(base.parse().expect("a URL")).expect("an HTTP URL").into()
-    }
-
-    #[test]
-    fn the_path_is_put_behind_the_bases_own() {
-        assert_eq!(heap("http://127.0.0.1:9090"), "http://127.0.0.1:9090/debug/pprof/heap");
-        assert_eq!(heap("http://h/t/shop/"), "http://h/t/shop/debug/pprof/heap");
-        assert_eq!(heap("http://h/t/shop"), "http://h/t/shop/debug/pprof/heap");
-    }
-
-    #[test]
-    fn addresses_that_are_not_http_are_refused_with_an_example() {
-        for base in ["file:///etc/passwd", "mailto:someone@example.org", "unix:/run/x"] {
-            let error = HeapClient::new(base.parse().expect("a URL")).expect_err(base);
-            assert!(error.to_string().contains("http://127.0.0.1:9090"), "{error}");
-        }
-    }
-
-    #[test]
-    fn credentials_and_queries_are_not_shown() {
-        let base: Url = "https://user:hunter2@h/x?token=hunter3".parse().expect("a URL");
-        let client = HeapClient::new(base).expect("a client");
-        let debug = format!("{client:?} {}", client.too_slow());
-        assert!(!debug.contains("hunter"), "{debug}");
-        assert!(debug.contains("https://h/x/debug/pprof/heap"), "{debug}");
-    }
+    /// Names that came with the profile, as Go's do; empty where only addresses came.
+    pub symbols: Symbols,
 }

@@ -2,14 +2,20 @@
 
 #![cfg(test)]
 
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use url::Url;
+use watchdog_core::profile::{Frame, Mapping, Profile, StackSample};
 use watchdog_core::units::{Bytes, WallTime};
-use watchdog_heap::capture::{CaptureError, Captured, HeapClient};
+use watchdog_heap::capture::{CaptureError, Captured, Encoding, HeapClient};
+use watchdog_heap::pprof;
+use watchdog_heap::symbols::Symbols;
 
 const DUMP: &str = "heap_v2/524288
 @ 0x1010
@@ -18,6 +24,46 @@ const DUMP: &str = "heap_v2/524288
 MAPPED_LIBRARIES:
 1000-2000 r-xp 00001000 08:01 42 /usr/bin/shop
 ";
+
+/// A profile with names in it, as Go answers.
+fn go_profile() -> (Vec<u8>, Symbols) {
+    let mut symbols = Symbols::default();
+    let frame = Frame {
+        function: "main.remember".into(),
+        file: Some("/src/main.go".into()),
+        line: Some(17),
+    };
+    symbols.insert(0x1010, vec![frame]);
+    let stack = StackSample {
+        stack: vec![0x1010],
+        inuse_space: Bytes::from_mib(3),
+        inuse_objects: 6,
+        alloc_space: Bytes::from_mib(5),
+        alloc_objects: 10,
+        samples: 6,
+        ..StackSample::default()
+    };
+    let profile = Profile {
+        stacks: vec![stack],
+        mappings: vec![Mapping {
+            start: 0x1000,
+            end: 0x2000,
+            path: "/go/shop".into(),
+            ..Mapping::default()
+        }],
+        sample_period: Bytes(524_288),
+        ..Profile::default()
+    };
+    let mut raw = Vec::new();
+    pprof::write(&profile, &symbols, &mut raw).expect("written");
+    (raw, symbols)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(bytes).expect("packed");
+    packed.finish().expect("packed")
+}
 
 /// Accepts one connection, reads the request's head and leaves the rest to `answer`.
 async fn serve<F>(
@@ -111,10 +157,82 @@ async fn garbage_is_named_with_its_line_and_type() {
 }
 
 #[tokio::test]
-async fn pprof_protobuf_is_said_not_to_be_supported_yet() {
-    let error = answered(response("200 OK", "application/octet-stream", b"\x1f\x8b\x08\0")).await;
-    assert!(error.to_string().contains("not supported yet"), "{error}");
-    assert!(matches!(error, CaptureError::Protobuf { .. }));
+async fn what_go_answers_is_read_with_the_names_that_are_in_it() {
+    let (raw, symbols) = go_profile();
+    let answer = response("200 OK", "application/octet-stream", &raw);
+    let (mut url, server) = serve(move |head, stream| {
+        assert!(head.starts_with("GET /debug/pprof/allocs?gc=1 HTTP/1.1\r\n"), "{head}");
+        assert!(head.to_lowercase().contains("accept-encoding: identity\r\n"), "{head}");
+        send(stream, answer)
+    })
+    .await;
+    url.set_path("/debug/pprof/allocs");
+    url.set_query(Some("gc=1"));
+    let captured = capture(url).await.expect("a profile");
+    server.await.expect("the request was as it should be");
+    assert_eq!(captured.raw, raw);
+    assert_eq!(captured.encoding, Encoding::Pprof);
+    assert_eq!(captured.profile.taken, WallTime(5.0));
+    assert_eq!(captured.profile.inuse_space(), Bytes::from_mib(3));
+    let leaf = captured.profile.stacks[0].stack[0];
+    assert_eq!(captured.symbols.frames(leaf), symbols.frames(0x1010));
+}
+
+#[tokio::test]
+async fn an_answer_in_chunks_is_put_together() {
+    let (first, rest) = DUMP.split_at(20);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n",
+        first.len(),
+        rest.len()
+    );
+    let (url, _server) = serve(move |_, stream| send(stream, answer)).await;
+    assert_eq!(capture(url).await.expect("a profile").raw, DUMP.as_bytes());
+}
+
+#[tokio::test]
+async fn a_chunk_longer_than_it_says_is_an_error() {
+    let error = answered(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nheap_v2/524288\n\r\n".to_vec(),
+    )
+    .await;
+    assert!(matches!(error, CaptureError::Unreachable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_length_shorter_than_the_dump_gives_no_half_profile() {
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{DUMP}");
+    let error = answered(answer.into()).await;
+    assert!(matches!(error, CaptureError::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn gzip_on_the_way_changes_nothing() {
+    let (profile, _) = go_profile();
+    for (body, raw) in [(gzip(DUMP.as_bytes()), DUMP.into()), (profile.clone(), profile)] {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let (url, _server) =
+            serve(move |_, stream| send(stream, [head.into_bytes(), body].concat())).await;
+        assert_eq!(capture(url).await.expect("a profile").raw, raw);
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_on_the_way_costs_no_more_than_the_bound() {
+    let mut bomb = DUMP.as_bytes().to_vec();
+    bomb.resize(8 << 20, b'\n');
+    let error = answered(response("200 OK", "text/plain", &gzip(&bomb))).await;
+    assert!(matches!(error, CaptureError::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn another_compression_on_the_way_is_named() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nxx";
+    let error = answered(answer.into()).await;
+    assert!(matches!(&error, CaptureError::Coded { coding, .. } if coding == "br"), "{error}");
 }
 
 #[tokio::test]
