@@ -9,7 +9,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
@@ -36,20 +36,53 @@ impl Access {
             let text = "heap dumps are refused: the server listens beyond loopback and has no token; set one, or listen on 127.0.0.1";
             return Err(ApiError::new(StatusCode::FORBIDDEN, text));
         };
-        let sent = bearer(headers).unwrap_or_default();
+        let sent = credentials(headers).unwrap_or_default();
         // Compared in constant time, so that the time to an answer does not tell how much of a guess was right.
-        if bool::from(sent.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
+        if bool::from(sent.expose_secret().ct_eq(token.expose_secret().as_bytes())) {
             return Ok(());
         }
-        let text =
-            "this needs the watchdog's token: send it in the header `Authorization: Bearer TOKEN`";
+        let text = "this needs the watchdog's token: send it in the header `Authorization: Bearer TOKEN`, or as the \
+            password of any user in the address, as in `go tool pprof http://any:TOKEN@HOST/…`";
         Err(ApiError::new(StatusCode::UNAUTHORIZED, text))
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+/// The token that was sent: as itself, or as the password of whatever user, which is what tools send that can only be
+/// given an address.
+fn credentials(headers: &HeaderMap) -> Option<SecretSlice<u8>> {
+    let (scheme, sent) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let sent = sent.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(sent.as_bytes().to_vec().into());
+    }
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| base64(sent)).flatten()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    Some(decoded.get(colon + 1..)?.to_vec().into())
+}
+
+/// Decodes base64 in the usual alphabet (RFC 4648, section 4), with or without padding.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let mut bits: u32 = 0;
+    let mut count = 0;
+    for byte in text.trim_end_matches('=').bytes() {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            // The mask leaves what fits into a byte.
+            decoded.push((bits >> count & 0xff) as u8);
+        }
+    }
+    Some(decoded)
 }
 
 /// Proof that the request may read a heap or trigger work; a handler that does so takes one.
@@ -129,6 +162,24 @@ fn is_foreign(headers: &HeaderMap, host: Option<&Authority>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_is_decoded_as_the_standard_says_and_nothing_else_is() {
+        for (text, decoded) in [
+            ("", Some("")),
+            ("Zg==", Some("f")),
+            ("Zm8=", Some("fo")),
+            ("Zm9v", Some("foo")),
+            ("Zm9vYg", Some("foob")),
+            ("YW55OnMzY3JldD8+", Some("any:s3cret?>")),
+            ("Zm9v-", None),
+            ("Zm 9v", None),
+            ("Zg=v", None),
+        ] {
+            let expected = decoded.map(|text: &str| text.as_bytes().to_vec());
+            assert_eq!(base64(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_local() {

@@ -29,6 +29,10 @@ struct Body<'a> {
 
 /// Seconds to wait when as much as possible is done already: captures and renderings take less.
 const RETRY_AFTER: u32 = 2;
+/// The text of a mistake, kept beside its answer for those who cannot read JSON.
+#[derive(Clone)]
+pub(crate) struct Text(pub(crate) String);
+
 /// Longest text of an error: some of them repeat what was sent.
 const MAX_TEXT: usize = 400;
 
@@ -50,6 +54,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let text: String = self.text.chars().take(MAX_TEXT).collect();
         let mut response = (self.status, Json(Body { error: &text })).into_response();
+        response.extensions_mut().insert(Text(text));
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

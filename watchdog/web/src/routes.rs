@@ -114,7 +114,7 @@ pub fn router(context: AppContext, loopback: bool) -> Router {
     };
     table(routes())
         .layer(from_fn(deadline))
-        .merge(table(patient_routes()))
+        .merge(table(patient_routes()).layer(from_fn(profiles::plain_errors)))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(body_limit))

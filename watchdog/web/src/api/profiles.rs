@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -19,7 +20,7 @@ use crate::api::answers::Sent;
 use crate::api::dumps::{NO_GROWTH, check_base, format};
 use crate::api::targets::unknown;
 use crate::dumps::{Encoding, Format, Live, RenderError};
-use crate::error::{ApiError, Name, NoParams, Params, check_name};
+use crate::error::{ApiError, Name, NoParams, Params, Text, check_name};
 use crate::routes::{DEADLINE, Shared};
 use crate::status::Status;
 
@@ -137,6 +138,22 @@ async fn profile(
     Ok((headers, made.bytes).into_response())
 }
 
+/// Makes a mistake plain text for who does not say what it can read, as Go's tools, which print such a text only when
+/// it is marked as theirs is.
+pub(crate) async fn plain_errors(request: Request, next: Next) -> Response {
+    let any = !request.headers().contains_key(header::ACCEPT);
+    let mut response = next.run(request).await;
+    let Some(Text(text)) = response.extensions_mut().remove().filter(|_| any) else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    parts.headers.insert(header::CONTENT_TYPE, plain);
+    parts.headers.insert("x-go-pprof", HeaderValue::from_static("1"));
+    Response::from_parts(parts, Body::from(text))
+}
+
 /// What a profile is sent as; in Go's own format under the name that Go gives it.
 fn sent(target: &str, live: &Live, taken: WallTime, encoding: Encoding, name: &str) -> Sent {
     let growth = live.seconds.is_some() || live.base.is_some();
@@ -233,7 +250,8 @@ Parameters, all optional:
   format=FORMAT  pprof (unless said otherwise), flamegraph, top; without seconds and base
                  also collapsed and raw
 
-Beyond loopback these need the token, as in `Authorization: Bearer TOKEN`.
+Beyond loopback these need the token: as in `Authorization: Bearer TOKEN`, or as a password in the address, as in
+`go tool pprof http://any:TOKEN@HOST:PORT/t/NAME/debug/pprof/heap`.
 
 ";
 

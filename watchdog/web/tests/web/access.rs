@@ -19,6 +19,10 @@ async fn beyond_loopback_a_heap_needs_the_token() {
         (Some("Bearer "), StatusCode::UNAUTHORIZED),
         (Some("Bearer s3cret-of-the-watchdo"), StatusCode::UNAUTHORIZED),
         (Some("Basic s3cret-of-the-watchdog"), StatusCode::UNAUTHORIZED),
+        // `any:` and the token; the token as a user; the token without its end.
+        (Some("Basic YW55OnMzY3JldC1vZi10aGUtd2F0Y2hkb2c="), StatusCode::OK),
+        (Some("Basic czNjcmV0LW9mLXRoZS13YXRjaGRvZzo="), StatusCode::UNAUTHORIZED),
+        (Some("Basic YW55OnMzY3JldC1vZi10aGUtd2F0Y2hkbw=="), StatusCode::UNAUTHORIZED),
         (Some("Bearer s3cret-of-the-watchdog"), StatusCode::OK),
         (Some("bearer s3cret-of-the-watchdog"), StatusCode::OK),
     ] {

@@ -314,7 +314,7 @@ pub(crate) fn header(response: &Response, name: &str) -> String {
 /// A GET on a loopback server: status and JSON.
 pub(crate) async fn json(path: &str) -> (StatusCode, Value) {
     let (app, _dir) = app(true, None);
-    let response = send(&app, get(path, &[])).await;
+    let response = send(&app, get(path, &[("accept", "application/json")])).await;
     let status = response.status();
     (status, serde_json::from_str(&text(response).await).expect("JSON"))
 }

@@ -62,7 +62,7 @@ fn is(kind: &Value, value: &Value) -> bool {
 
 async fn check(document: &Value, route: &str, path: &str, method_name: &str, code: &str) {
     let (app, _dir) = app(true, None);
-    let response = send(&app, method(method_name, path, &[])).await;
+    let response = send(&app, method(method_name, path, &[("accept", "*/*")])).await;
     assert_eq!(response.status().as_str(), code, "{path}");
     let body: Value = serde_json::from_str(&text(response).await).expect("JSON");
     let documented = &document["paths"][route][method_name.to_lowercase()]["responses"][code];

@@ -127,6 +127,20 @@ async fn what_cannot_be_answered_says_why() {
 }
 
 #[tokio::test]
+async fn a_tool_of_go_gets_its_mistakes_as_a_text_that_it_prints() {
+    let (app, _dir) = app(true, None);
+    let path = "/t/payments/debug/pprof/heap";
+    let response = ask(&app, path).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(header(&response, "content-type").starts_with("text/plain"));
+    assert_eq!(header(&response, "x-go-pprof"), "1");
+    assert_eq!(text(response).await, "there is no heap profile now: profiling is off");
+    let browser = send(&app, get(path, &[("accept", "*/*")])).await;
+    assert_eq!(header(&browser, "content-type"), "application/json");
+    assert_eq!(header(&browser, "x-go-pprof"), "");
+}
+
+#[tokio::test]
 async fn the_index_says_what_is_there_and_how_to_ask() {
     let mut hostile = status();
     hostile.targets[1].identity.name = "a b/..\n".into();
