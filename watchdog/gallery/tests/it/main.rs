@@ -1,0 +1,4 @@
+//! The gallery as whoever starts it sees it.
+
+#[cfg(test)]
+mod program;
