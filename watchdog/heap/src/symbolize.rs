@@ -1,26 +1,50 @@
 //! Names for raw addresses, found in the watchdog from the target's own binary.
 //!
-//! The binary is held open from attachment, so it resolves as well when its file was replaced by a new version
-//! or deleted, and after the process was killed. Its directory under `/proc` is held too: once the process is
-//! gone that directory leads nowhere, even when another process got the same id. Debug information is
-//! parsed per batch and freed after it, because between incidents it would cost more memory than all else here.
+//! The binary and its libraries are held open, so they resolve as well when their files were replaced by new versions or
+//! deleted, and after the process was killed. Symbol table and debug information are read in place, in pages of the
+//! file that the kernel can take back: only the addresses that are asked for are looked up, only the compilation units
+//! that they are in are read, and only the names are kept – for a call, or per build id in a [`SymbolCache`].
+//!
+//! 64-bit little-endian ELF with DWARF 2 to 5; anything else gives `module+0xoffset` with a reason
+//! ([`Symbolizer::missing`]).
 
+mod cache;
+mod demangle;
+mod dwarf;
 mod elf;
-mod names;
+mod files;
+mod image;
+mod maps;
+mod meter;
+mod naming;
+mod process;
+mod resolve;
+mod sections;
+mod strings;
+mod symtab;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watchdog_core::profile::{Frame, Mapping};
 
-/// What the kernel puts behind the path of a file that is no longer at it.
-const DELETED: &str = " (deleted)";
+use crate::symbols::Symbols;
+pub use cache::{MAX_FILE, MAX_FILES, SymbolCache};
+use dwarf::Call;
+use naming::{Module, Named};
+use process::Process;
 
 /// `ESRCH`: the process behind an open `/proc` directory is gone (see proc(5)).
 const NO_SUCH_PROCESS: i32 = 3;
+
+/// Bytes of all names that one call gives out. Names in a frame are not shared, so a hostile binary could ask for a long
+/// one at every address; twenty thousand addresses of a large Rust program have 15 MiB.
+const MAX_NAMES: usize = 48 << 20;
+
+/// Modules of which is said why their functions have no names.
+const MAX_REASONS: usize = 64;
 
 /// Why a process cannot be symbolized.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +63,9 @@ pub enum SymbolizeError {
         /// The process.
         pid: u32,
     },
+    /// Asked for the mappings of a process without being attached to one.
+    #[error("there is no process to read mappings from: use those of the profile")]
+    Offline,
     /// Anything else.
     #[error("cannot open the binary of process {pid}: {source}")]
     Io {
@@ -60,15 +87,14 @@ impl SymbolizeError {
     }
 }
 
-/// Resolves addresses of one process.
+/// Resolves addresses of one process, or of a profile whose process is gone.
 #[derive(Debug)]
 pub struct Symbolizer {
-    /// `/proc/PID`.
-    process: File,
-    exe: File,
-    /// Path of the binary as its mappings give it, without the mark of a deleted file.
-    exe_path: String,
-    has_symbols: bool,
+    process: Option<Process>,
+    cache: Option<Arc<SymbolCache>>,
+    debug_dirs: Vec<PathBuf>,
+    /// By module, why some of its functions have no names.
+    missing: Mutex<BTreeMap<String, String>>,
 }
 
 impl Symbolizer {
@@ -77,124 +103,164 @@ impl Symbolizer {
     /// # Errors
     /// [`SymbolizeError`] when there is no such process or its binary cannot be read.
     pub fn attach(proc_root: &Path, pid: u32) -> Result<Self, SymbolizeError> {
-        let fail = |source| SymbolizeError::new(pid, source);
-        let process = File::open(proc_root.join(pid.to_string())).map_err(fail)?;
-        let link = through(&process).join("exe");
-        let exe_path = fs::read_link(&link).map_err(fail)?.to_string_lossy().into_owned();
-        let exe = File::open(&link).map_err(fail)?;
-        let has_symbols = elf::has_symbols(&exe);
-        Ok(Self { process, exe, exe_path: unmarked(&exe_path).to_owned(), has_symbols })
+        let process = Some(Process::attach(proc_root, pid)?);
+        Ok(Self { process, ..Self::offline(None, Vec::new()) })
     }
 
-    /// Whether the binary has a symbol table. Without one (`strip`) its functions stay `module+0xoffset`.
-    /// Only 64-bit little-endian ELF is looked at; anything else counts as without.
+    /// Resolves without a process: from the cache and the directories of debug files by build id, else from the file at
+    /// a mapping's path on this machine, unless its build id is another.
+    pub fn offline(cache: Option<Arc<SymbolCache>>, debug_dirs: Vec<PathBuf>) -> Self {
+        Self { process: None, cache, debug_dirs, missing: Mutex::default() }
+    }
+
+    /// Keeps what is resolved per build id, and looks there first.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<SymbolCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Directories of debug files, such as `/usr/lib/debug`, for binaries whose debug information was moved out.
+    #[must_use]
+    pub fn with_debug_dirs(mut self, debug_dirs: Vec<PathBuf>) -> Self {
+        self.debug_dirs = debug_dirs;
+        self
+    }
+
+    /// Whether the binary has a symbol table, or its debug file is in one of the directories. Without either its
+    /// functions stay `module+0xoffset`. Nothing is known of a profile without a process.
     pub fn has_symbols(&self) -> bool {
-        self.has_symbols
+        let Some(process) = &self.process else {
+            return false;
+        };
+        let moved = || files::find_debug(&self.debug_dirs, self.build_id(), None).is_some();
+        process.has_symbols || moved()
     }
 
-    /// The frames of one stack of return addresses, innermost first; a call that was inlined is a frame of its own.
-    /// An address that has no name becomes `module+0xoffset` with the offset in the module's file, or
-    /// `unmapped+0xaddress`. Reads debug information afresh: for several stacks use [`Self::resolve_all`].
-    pub fn resolve(&self, mappings: &[Mapping], stack: &[u64]) -> Vec<Frame> {
-        self.resolve_all(mappings, &[stack]).pop().unwrap_or_default()
+    /// The GNU build id of the process's binary in lower-case hexadecimal.
+    pub fn build_id(&self) -> Option<&str> {
+        self.process.as_ref()?.build_id.as_deref()
     }
 
-    /// The frames of many stacks, in their order. Each file is read once. `mappings` must be by ascending start.
-    pub fn resolve_all(&self, mappings: &[Mapping], stacks: &[&[u64]]) -> Vec<Vec<Frame>> {
-        let named = self.name_addresses(mappings, stacks);
-        let frames = |address: &u64| named.get(address).map_or(&[][..], Vec::as_slice);
-        stacks
-            .iter()
-            .map(|stack| stack.iter().flat_map(|address| frames(address).iter().cloned()).collect())
-            .collect()
+    /// Where the process has code of files now, by ascending start and with build ids. Libraries that are new since the
+    /// last look are opened and held, so that they too have names after the process's end.
+    ///
+    /// # Errors
+    /// [`SymbolizeError`] when the process is gone, or there is none.
+    pub fn mappings(&self) -> Result<Vec<Mapping>, SymbolizeError> {
+        self.process.as_ref().ok_or(SymbolizeError::Offline)?.mappings()
     }
 
-    /// One or more frames for every distinct address of the stacks.
-    fn name_addresses(&self, mappings: &[Mapping], stacks: &[&[u64]]) -> HashMap<u64, Vec<Frame>> {
-        let distinct: HashSet<u64> =
-            stacks.iter().flat_map(|stack| stack.iter().copied()).collect();
-        let mut named = HashMap::with_capacity(distinct.len());
-        let mut by_file: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-        for address in distinct {
+    /// The frames of return addresses as they stand in stacks, innermost first; a call that was inlined is a frame of
+    /// its own. An address that has no name becomes `module+0xoffset` with the offset in the module's file, or
+    /// `unmapped+0xaddress`. `mappings` must be by ascending start. Takes from a millisecond (all in the cache) to a
+    /// second (thousands of addresses in a large binary): call it where blocking is allowed.
+    pub fn symbols(
+        &self,
+        mappings: &[Mapping],
+        addresses: impl IntoIterator<Item = u64>,
+    ) -> Symbols {
+        let mut addresses: Vec<u64> = addresses.into_iter().collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut symbols = Symbols::default();
+        let mut modules: BTreeMap<_, Vec<(u64, u64)>> = BTreeMap::new();
+        for address in addresses {
             // A return address is the instruction after the call, which may belong to the next line or function.
-            let call = address.saturating_sub(1);
-            match locate(mappings, call) {
-                Some((path, offset)) => by_file.entry(path).or_default().push((address, offset)),
-                None => drop(named.insert(address, vec![names::unnamed("unmapped", address)])),
+            match maps::locate(mappings, address.saturating_sub(1)) {
+                Some((mapping, offset)) => {
+                    let module = (mapping.path.as_str(), mapping.build_id.as_deref());
+                    modules.entry(module).or_default().push((offset, address));
+                }
+                None => symbols.insert(address, vec![unnamed("unmapped", address)]),
             }
         }
-        for (path, places) in by_file {
-            let offsets: Vec<u64> = places.iter().map(|(_, offset)| *offset).collect();
-            let frames = names::name_offsets(self.source(path).as_deref(), module(path), &offsets);
-            named.extend(places.into_iter().map(|(address, _)| address).zip(frames));
+        let mut room = MAX_NAMES;
+        for ((path, build_id), mut places) in modules {
+            let mapped = mappings.iter().filter(|mapping| mapping.path == path);
+            let mapped_from = mapped.map(|mapping| mapping.file_offset).min().unwrap_or_default();
+            let module = Module { file: self.open(path, build_id), build_id, mapped_from };
+            places.sort_unstable();
+            self.name_module(files::module(path), &module, &places, &mut room, &mut symbols);
         }
-        named
+        symbols
     }
 
-    /// Where the file behind a mapping can be read now: the held binary, or a library in the target's own file
-    /// system while it lives. A library that was deleted has none: another file may stand at its path.
-    fn source(&self, path: &str) -> Option<PathBuf> {
-        if unmarked(path) == self.exe_path {
-            return Some(through(&self.exe));
+    /// What could not be named so far and why, a sentence for each module: "libshop.so: it is stripped: build with …".
+    pub fn missing(&self) -> Vec<String> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.iter().map(|(module, reason)| format!("{module}: {reason}")).collect()
+    }
+
+    fn open(&self, path: &str, build_id: Option<&str>) -> Option<std::fs::File> {
+        match &self.process {
+            Some(process) => process.open(path, build_id),
+            None => files::open_inside(Path::new("/"), path),
         }
-        // The path comes out of the target's dump: it must not lead elsewhere, nor to a pipe or a device.
-        let inside = Path::new(path).strip_prefix("/").ok()?;
-        if path.ends_with(DELETED) || inside.components().any(|c| c == Component::ParentDir) {
-            return None;
+    }
+
+    /// Names places (offset in the file, address) of one module.
+    fn name_module(
+        &self,
+        name: &str,
+        module: &Module<'_>,
+        places: &[(u64, u64)],
+        room: &mut usize,
+        symbols: &mut Symbols,
+    ) {
+        let mut offsets: Vec<u64> = places.iter().map(|(offset, _)| *offset).collect();
+        offsets.dedup();
+        let Named { calls, mut why_not } =
+            naming::name(module, &offsets, &self.debug_dirs, self.cache.as_deref());
+        for (offset, address) in places {
+            let at = offsets.binary_search(offset).ok();
+            let calls = at.and_then(|at| calls.get(at)).map_or(&[][..], Vec::as_slice);
+            let frames = frames(calls, || unnamed(name, *offset));
+            let size = frames.iter().map(size).sum();
+            let frames = match room.checked_sub(size) {
+                Some(left) => {
+                    *room = left;
+                    frames
+                }
+                None => {
+                    why_not.get_or_insert_with(|| "its names are too long to be given out".into());
+                    vec![unnamed(name, *offset)]
+                }
+            };
+            symbols.insert(*address, frames);
         }
-        let library = through(&self.process).join("root").join(inside);
-        fs::metadata(&library).is_ok_and(|meta| meta.is_file()).then_some(library)
+        self.note(name, why_not);
+    }
+
+    /// Keeps what is said of a module now; nothing when all of it has names.
+    fn note(&self, module: &str, why_not: Option<String>) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        match why_not {
+            Some(reason) if missing.len() < MAX_REASONS || missing.contains_key(module) => {
+                tracing::debug!(module, %reason, "some functions have no names");
+                missing.insert(module.to_owned(), reason);
+            }
+            _ => drop(missing.remove(module)),
+        }
     }
 }
 
-/// A path to an open file that stays good when the file has lost its name.
-fn through(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+/// The frame of a place without a name.
+fn unnamed(module: &str, offset: u64) -> Frame {
+    Frame { function: format!("{module}+0x{offset:x}"), file: None, line: None }
 }
 
-fn unmarked(path: &str) -> &str {
-    path.strip_suffix(DELETED).unwrap_or(path)
+/// At least one frame.
+fn frames(calls: &[Call], unnamed: impl Fn() -> Frame) -> Vec<Frame> {
+    let frame = |call: &Call| Frame {
+        function: call.function.as_deref().map_or_else(|| unnamed().function, str::to_owned),
+        file: call.file.as_deref().map(str::to_owned),
+        line: call.line,
+    };
+    let frames: Vec<Frame> = calls.iter().map(frame).collect();
+    if frames.is_empty() { vec![unnamed()] } else { frames }
 }
 
-fn module(path: &str) -> &str {
-    let path = unmarked(path);
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// The file and the offset in it that an address is mapped from.
-fn locate(mappings: &[Mapping], address: u64) -> Option<(&str, u64)> {
-    let after = mappings.partition_point(|mapping| mapping.start <= address);
-    let mapping = mappings.get(after.checked_sub(1)?)?;
-    if address >= mapping.end {
-        return None;
-    }
-    let offset = (address - mapping.start).checked_add(mapping.file_offset)?;
-    Some((&mapping.path, offset))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mapping(start: u64, end: u64, file_offset: u64, path: &str) -> Mapping {
-        Mapping { start, end, file_offset, path: path.into(), build_id: None }
-    }
-
-    #[test]
-    fn an_address_is_found_in_its_mapping_and_not_in_the_gap() {
-        let mappings =
-            [mapping(0x1000, 0x2000, 0x500, "/a"), mapping(0x3000, 0x4000, u64::MAX, "/b")];
-        assert_eq!(locate(&mappings, 0x1000), Some(("/a", 0x500)));
-        assert_eq!(locate(&mappings, 0x1fff), Some(("/a", 0x14ff)));
-        assert_eq!(locate(&mappings, 0x2000), None);
-        assert_eq!(locate(&mappings, 0xfff), None);
-        assert_eq!(locate(&mappings, 0x3001), None, "an offset beyond 64 bits");
-        assert_eq!(locate(&[], 0), None);
-    }
-
-    #[test]
-    fn modules_are_file_names_without_the_deleted_mark() {
-        assert_eq!(module("/usr/lib/libc.so.6"), "libc.so.6");
-        assert_eq!(module("/opt/shop (deleted)"), "shop");
-    }
+fn size(frame: &Frame) -> usize {
+    size_of::<Frame>() + frame.function.len() + frame.file.as_ref().map_or(0, String::len)
 }

@@ -8,13 +8,14 @@ use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use watchdog_core::culprit::growth::Digest;
 use watchdog_core::profile::{Frame, Mapping, Profile, StackSample};
 use watchdog_core::units::{Bytes, WallTime};
 use watchdog_heap::culprit;
 use watchdog_heap::jemalloc::{ParseLimits, parse};
-use watchdog_heap::symbolize::{SymbolizeError, Symbolizer};
+use watchdog_heap::symbolize::{SymbolCache, SymbolizeError, Symbolizer};
 
 const PROC: &str = "/proc";
 
@@ -44,8 +45,15 @@ fn mappings(pid: u32) -> Vec<Mapping> {
 }
 
 fn own() -> (Symbolizer, Vec<Mapping>) {
-    let pid = std::process::id();
-    (Symbolizer::attach(Path::new(PROC), pid).expect("attached"), mappings(pid))
+    let symbolizer = Symbolizer::attach(Path::new(PROC), std::process::id()).expect("attached");
+    let mappings = symbolizer.mappings().expect("mappings");
+    (symbolizer, mappings)
+}
+
+/// The frames of one stack.
+fn resolve(symbolizer: &Symbolizer, mappings: &[Mapping], stack: &[u64]) -> Vec<Frame> {
+    let symbols = symbolizer.symbols(mappings, stack.iter().copied());
+    stack.iter().flat_map(|address| symbols.frames(*address)).cloned().collect()
 }
 
 fn is_here(frame: &Frame, function: &str) -> bool {
@@ -59,7 +67,7 @@ fn a_function_has_its_name_file_and_line() {
     let (symbolizer, mappings) = own();
     assert!(symbolizer.has_symbols());
     // One past the entry: a return address is looked up at the byte before it.
-    let frames = symbolizer.resolve(&mappings, &[entry() + 1]);
+    let frames = resolve(&symbolizer, &mappings, &[entry() + 1]);
     let outermost = frames.last().expect("a frame");
     assert!(is_here(outermost, "keeps_sessions"), "{frames:?}");
     assert_eq!(outermost.function, "symbolize::keeps_sessions", "a whole path without a hash");
@@ -69,9 +77,9 @@ fn a_function_has_its_name_file_and_line() {
 fn an_inlined_call_is_a_frame_of_its_own_inside_its_caller() {
     let (symbolizer, mappings) = own();
     let addresses: Vec<u64> = (1..64).map(|offset| entry() + offset).collect();
-    let stacks: Vec<&[u64]> = addresses.chunks(1).collect();
-    let resolved = symbolizer.resolve_all(&mappings, &stacks);
-    let inlined = resolved.iter().find(|frames| frames.len() > 1).expect("an inlined call");
+    let symbols = symbolizer.symbols(&mappings, addresses.iter().copied());
+    let mut resolved = addresses.iter().map(|address| symbols.frames(*address));
+    let inlined = resolved.find(|frames| frames.len() > 1).expect("an inlined call");
     let caller = inlined.last().expect("a frame");
     assert!(is_here(caller, "keeps_sessions"), "{inlined:?}");
     assert!(inlined.iter().any(|frame| is_here(frame, "inlined_helper")), "{inlined:?}");
@@ -82,11 +90,11 @@ fn a_stack_keeps_its_order_and_names_every_address() {
     let (symbolizer, mappings) = own();
     let libc = mappings.iter().find(|m| m.path.contains("libc.so")).expect("a C library");
     let stack = [0x10, entry() + 1, libc.start + 1];
-    let frames = symbolizer.resolve(&mappings, &stack);
+    let frames = resolve(&symbolizer, &mappings, &stack);
     assert_eq!(frames[0].function, "unmapped+0x10", "{frames:?}");
     assert!(frames.iter().any(|frame| is_here(frame, "keeps_sessions")));
     assert!(frames.len() >= stack.len(), "{frames:?}");
-    assert!(symbolizer.resolve(&mappings, &[]).is_empty());
+    assert!(resolve(&symbolizer, &mappings, &[]).is_empty());
 }
 
 #[test]
@@ -160,12 +168,77 @@ fn a_killed_program_whose_file_is_gone_still_has_its_names() {
     fs::remove_file(&copy).expect("removed");
 
     let libc = mappings.iter().find(|m| m.path.contains("libc.so")).expect("a C library");
-    let frames = symbolizer.resolve(&mappings, &[entry + 1, libc.start + 0x1001]);
+    let frames = resolve(&symbolizer, &mappings, &[entry + 1, libc.start + 0x1001]);
     assert!(frames.iter().any(|frame| is_here(frame, "keeps_sessions")), "{frames:?}");
     let library = frames.last().expect("a frame");
     let offset = libc.file_offset + 0x1000;
     assert_eq!(library.function, format!("libc.so.6+0x{offset:x}"), "its file went with it");
     assert!(matches!(Symbolizer::attach(Path::new(PROC), pid), Err(SymbolizeError::Gone { .. })));
+}
+
+#[test]
+fn libraries_seen_while_the_program_lived_have_names_after_it_was_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (child, _, entry) = start_copy(dir.path());
+    let symbolizer = Symbolizer::attach(Path::new(PROC), child.id()).expect("attached");
+    let mappings = symbolizer.mappings().expect("mappings");
+    assert!(mappings.iter().all(|mapping| mapping.build_id.is_some()), "{mappings:?}");
+    assert_eq!(symbolizer.mappings().expect("mappings"), mappings, "nothing changed");
+    kill(child);
+
+    let libc = mappings.iter().find(|m| m.path.contains("libc.so")).expect("a C library");
+    let addresses: Vec<u64> = (libc.start..libc.end).step_by(4096).map(|at| at + 1).collect();
+    let symbols = symbolizer.symbols(&mappings, addresses.iter().copied().chain([entry + 1]));
+    let named = addresses.iter().flat_map(|address| symbols.frames(*address));
+    let named = named.filter(|frame| !frame.function.contains("+0x")).count();
+    assert!(named > addresses.len() / 4, "{named} of {}", addresses.len());
+    assert!(symbols.frames(entry + 1).iter().any(|frame| is_here(frame, "keeps_sessions")));
+    assert!(matches!(symbolizer.mappings(), Err(SymbolizeError::Gone { .. })));
+}
+
+#[test]
+fn names_are_kept_by_build_id_and_found_without_the_process() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = Arc::new(SymbolCache::open(dir.path().join("symbols")).expect("a cache"));
+    let (symbolizer, mappings) = own();
+    let symbolizer = symbolizer.with_cache(Arc::clone(&cache));
+    let here = symbolizer.symbols(&mappings, [entry() + 1]);
+    let exe = mappings.iter().find(|m| m.start <= entry() && entry() < m.end).expect("own code");
+    assert_eq!(exe.build_id.as_deref(), symbolizer.build_id());
+
+    // Elsewhere, where there is no such file: the addresses are others, the build is the same.
+    let moved = Mapping {
+        start: 0x10_0000,
+        end: 0x10_0000 + exe.end - exe.start,
+        path: "/opt/shop/nowhere".into(),
+        ..exe.clone()
+    };
+    let at = entry() + 1 - exe.start + moved.start;
+    let offline = Symbolizer::offline(Some(cache), Vec::new());
+    let there = offline.symbols(std::slice::from_ref(&moved), [at, at + 0x1000]);
+    assert_eq!(there.frames(at), here.frames(entry() + 1));
+    assert!(there.frames(at + 0x1000)[0].function.starts_with("nowhere+0x"), "never asked for");
+    assert_eq!(offline.missing().len(), 1, "{:?}", offline.missing());
+
+    let other = Mapping { build_id: Some("00ff00ff00ff00ff".into()), ..moved };
+    assert!(offline.symbols(&[other], [at]).frames(at)[0].function.starts_with("nowhere+0x"));
+    assert!(matches!(offline.mappings(), Err(SymbolizeError::Offline)));
+}
+
+#[test]
+fn another_build_at_the_path_of_a_profile_is_not_believed() {
+    let (_, mappings) = own();
+    let exe = mappings.iter().find(|m| m.start <= entry() && entry() < m.end).expect("own code");
+    let offline = Symbolizer::offline(None, Vec::new());
+    let name = |build_id: Option<&str>| {
+        let mapping = Mapping { build_id: build_id.map(str::to_owned), ..exe.clone() };
+        resolve(&offline, &[mapping], &[entry() + 1]).pop().expect("a frame")
+    };
+    assert!(is_here(&name(exe.build_id.as_deref()), "keeps_sessions"));
+    assert!(is_here(&name(None), "keeps_sessions"));
+    assert!(name(Some("00ff00ff00ff00ff")).function.contains("+0x"));
+    let missing = offline.missing().concat();
+    assert!(missing.contains("another build is at its path"), "{missing}");
 }
 
 #[test]
@@ -178,7 +251,7 @@ fn a_program_replaced_while_it_runs_has_the_names_of_what_runs() {
     let symbolizer = Symbolizer::attach(Path::new(PROC), child.id()).expect("attached");
     let mappings = mappings(child.id());
     assert!(mappings.iter().any(|mapping| mapping.path.ends_with("service (deleted)")));
-    let frames = symbolizer.resolve(&mappings, &[entry + 1]);
+    let frames = resolve(&symbolizer, &mappings, &[entry + 1]);
     kill(child);
     assert!(frames.iter().any(|frame| is_here(frame, "keeps_sessions")), "{frames:?}");
 }
@@ -198,9 +271,10 @@ fn a_stripped_binary_says_so_and_gives_offsets() {
         build_id: None,
     };
     let module = code.path.rsplit('/').next().expect("a name").to_owned();
-    let frames = symbolizer.resolve(&[code], &[0x1a01]);
+    let frames = resolve(&symbolizer, &[code], &[0x1a01]);
     kill(child);
     assert!(!symbolizer.has_symbols());
+    assert!(symbolizer.missing().concat().contains("it is stripped"), "{:?}", symbolizer.missing());
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0].function, format!("{module}+0x2a00"));
     assert_eq!((&frames[0].file, frames[0].line), (&None, None));
@@ -225,7 +299,7 @@ fn mappings_that_lead_elsewhere_give_offsets() {
             path: path.clone(),
             build_id: None,
         };
-        let frames = symbolizer.resolve(&[mapping], &[0x8_0001]);
+        let frames = resolve(&symbolizer, &[mapping], &[0x8_0001]);
         assert!(frames[0].function.ends_with("+0x80000"), "{path}: {frames:?}");
     }
 }
