@@ -12,8 +12,14 @@ use crate::{root, sh};
 /// A cold build on two cores takes a quarter of this.
 const DEADLINE: Duration = Duration::from_secs(2400);
 /// Built in one command: another selection would build shared dependencies again, with other features.
-const PACKAGES: [&str; 4] =
-    ["oomen", "services-recommendations", "watchdog-fixtures", "xtask-detect"];
+const PACKAGES: [&str; 6] = [
+    "oomen",
+    "services-recommendations",
+    "watchdog-fixtures",
+    "watchdog-gallery",
+    "xtask-detect",
+    "xtask-heap",
+];
 
 /// Where the shipped programs are after [`build`].
 pub(crate) fn directory() -> PathBuf {

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use watchdog_heap::store::{DumpStore, StoreBounds};
+use watchdog_heap::symbolize::SymbolCache;
 use watchdog_report::pipeline::{Options, Pipeline};
 use watchdog_report::sink::Sink;
 use watchdog_report::slack::{SlackOptions, SlackSink};
@@ -18,12 +19,17 @@ use watchdog_report::terminal::{Format, TerminalSink};
 use watchdog_web::AppContext;
 
 use crate::config::{Config, SlackConfig};
-use crate::context::{Context, PROC, wall_now};
+use crate::context::{Context, NameSources, PROC, Profiling, wall_now};
+use crate::pyroscope::Pushing;
+use crate::recorders::Recorders;
 use crate::state::{self, Keeper, Restored};
 use crate::supervisor::{MAX_PROCESSES, supervise};
 
 /// Time for the last deliveries at shutdown; with the web server's three seconds beside it, all ends within five.
 const DRAIN: Duration = Duration::from_secs(4);
+
+/// How often old heap dumps are looked for; their age is counted in days.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// A running watchdog.
 pub struct App {
@@ -44,10 +50,8 @@ impl App {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         // reqwest is built without a provider of its own; a second start finds it installed.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let bounds =
-            StoreBounds { count_per_target: config.keep_dumps, total_bytes: config.max_dump_bytes };
-        let store = DumpStore::open(config.data_dir.clone(), bounds)
-            .with_context(|| format!("the data directory {}", config.data_dir.display()))?;
+        let store = open_store(&config)?;
+        let profiling = profiling(&config)?;
         let pipeline = Pipeline::start(sinks(&config)?, &Options::default());
         let places = config.targets.len() * MAX_PROCESSES;
         let restored = match config.state_interval {
@@ -57,7 +61,7 @@ impl App {
             }
             None => Restored::cold(Path::new(PROC)),
         };
-        let context = Arc::new(Context::new(config.detector, store, pipeline, restored));
+        let context = Arc::new(Context::new(config.detector, store, profiling, pipeline, restored));
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -67,6 +71,12 @@ impl App {
         for target in config.targets {
             tasks.spawn(supervise(Arc::clone(&context), target, stop.child_token()));
         }
+        if let Some(pyroscope) = &config.heap.pyroscope {
+            let pushing = Pushing::new(pyroscope)?;
+            tasks.spawn(pushing.run(Arc::clone(&context), stop.child_token()));
+        }
+        tasks.spawn(sweep(Arc::clone(&context), stop.child_token()));
+        tasks.spawn(Arc::clone(&context.recorders).tend(stop.child_token()));
         let web = AppContext {
             source: Arc::clone(&context) as _,
             dumps: Arc::clone(&context) as _,
@@ -104,6 +114,39 @@ impl App {
         );
         tracing::info!("stopped");
     }
+}
+
+fn open_store(config: &Config) -> anyhow::Result<DumpStore> {
+    let bounds = StoreBounds {
+        count_per_target: config.heap.keep,
+        bytes_per_target: config.heap.bytes_per_target,
+        total_bytes: config.heap.max_bytes,
+        max_age: Some(config.heap.max_age),
+    };
+    DumpStore::open(config.data_dir.clone(), bounds)
+        .with_context(|| format!("the data directory {}", config.data_dir.display()))
+}
+
+/// Lets old dumps go, also while no new ones come.
+async fn sweep(context: Arc<Context>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+        let store = Arc::clone(&context.store);
+        tokio::task::spawn_blocking(move || store.sweep(wall_now())).await.ok();
+    }
+}
+
+/// The flight recorders and the names that were found before. A cache that cannot be used costs only time.
+fn profiling(config: &Config) -> anyhow::Result<Profiling> {
+    let recorders = match &config.heap.recorder_dir {
+        Some(dir) => Recorders::open(dir)
+            .with_context(|| format!("the flight recorders' directory {}", dir.display()))?,
+        None => Recorders::default(),
+    };
+    let cache = SymbolCache::open(config.data_dir.join("symbols"))
+        .inspect_err(|error| tracing::warn!(%error, "names of functions are not kept"))
+        .ok();
+    let debug_dirs = config.heap.debug_dirs.clone();
+    Ok(Profiling { recorders, names: NameSources { cache: cache.map(Arc::new), debug_dirs } })
 }
 
 /// Where people are told: always the terminal, and Slack where it is configured.

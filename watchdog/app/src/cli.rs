@@ -1,5 +1,7 @@
 //! The command line: what can be asked of `oomen`, and the help that teaches it.
 
+pub mod heap;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 use watchdog_collect::requests::CounterName;
 use watchdog_core::units::Bytes;
+
+use heap::HeapCommand;
 
 /// An omen before the OOMKill.
 ///
@@ -45,6 +49,9 @@ pub enum Command {
     /// Replay recorded series through the detector: what would it have said, and when.
     #[command(after_help = BACKTEST_EXAMPLES)]
     Backtest(BacktestArgs),
+    /// Look at heap profiles in files: jemalloc's or pprof's, with names or without.
+    #[command(subcommand)]
+    Heap(HeapCommand),
     /// Check permissions, limit, probe, profiling and Slack, and say how to mend each.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Box<WatchArgs>),
@@ -117,6 +124,19 @@ pub struct WatchArgs {
     /// Address of the service's probe: its admin port. Of several processes the oldest is taken to be the one it serves.
     #[arg(long, value_name = "URL")]
     pub probe: Option<Url>,
+    /// Address of a program that serves pprof heap profiles itself, as Go does with net/http/pprof.
+    #[arg(long, value_name = "URL")]
+    pub pprof: Option<Url>,
+    /// What the heap dump files of the program begin with, where its jemalloc writes them: its prof_prefix.
+    #[arg(long, value_name = "PREFIX")]
+    pub dump_files: Option<PathBuf>,
+    /// Directory that the services see as well, for flight recorders: heap profiles that outlive a kill. They name it in
+    /// OOMEN_RECORDER_DIR.
+    #[arg(long, value_name = "DIR")]
+    pub recorder_dir: Option<PathBuf>,
+    /// Directory of debug files by build id, for programs that are shipped stripped; may be given again.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
     /// Address of the service's metrics, where its requests are counted: growth that follows the load is no leak.
     #[arg(long, value_name = "URL", requires = "requests_counter")]
     pub requests_url: Option<Url>,
@@ -170,6 +190,12 @@ pub struct RunArgs {
     /// Address of the command's probe: its admin port.
     #[arg(long, value_name = "URL")]
     pub probe: Option<Url>,
+    /// Address where the command serves pprof heap profiles itself, as Go does with net/http/pprof.
+    #[arg(long, value_name = "URL")]
+    pub pprof: Option<Url>,
+    /// What the command's heap dump files begin with, where its jemalloc writes them: its prof_prefix.
+    #[arg(long, value_name = "PREFIX")]
+    pub dump_files: Option<PathBuf>,
     /// Stop at the first leak that is told, and fail: for pipelines.
     #[arg(long)]
     pub gate: bool,

@@ -1,5 +1,6 @@
 //! The configuration: a strict TOML file, overridden by flags. All mistakes are reported at once.
 
+mod heap;
 mod section;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use watchdog_core::detector::DetectorConfig;
 use watchdog_core::units::Bytes;
 
 use crate::cli::WatchArgs;
+pub use heap::{HeapConfig, PyroscopeConfig};
 use section::Section;
 
 /// Everything the watchdog needs to start.
@@ -29,10 +31,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How often the detectors' state is written to the data directory; `None` neither writes nor restores it.
     pub state_interval: Option<Duration>,
-    /// Heap dumps kept per target.
-    pub keep_dumps: usize,
-    /// Bytes that all heap dumps may take together.
-    pub max_dump_bytes: Bytes,
+    /// How heap profiles are recorded, kept and passed on.
+    pub heap: HeapConfig,
     /// Slack, where it is to be told.
     pub slack: Option<SlackConfig>,
     /// Address of the page as people reach it.
@@ -52,10 +52,22 @@ pub struct TargetConfig {
     pub which: Which,
     /// The service's admin address.
     pub probe: Option<Url>,
+    /// Where a program without the probe serves heap profiles, as Go's net/http/pprof does.
+    pub pprof: Option<Url>,
+    /// What the dump files of a program whose jemalloc writes them begin with: its `prof_prefix`.
+    pub dump_files: Option<PathBuf>,
     /// Where the service counts its requests.
     pub requests: Option<RequestsConfig>,
     /// The limit, when it is said by hand.
     pub limit: Option<Bytes>,
+}
+
+impl TargetConfig {
+    /// Those processes, and nothing said of them.
+    pub fn of(which: Which) -> Self {
+        let (name, probe, pprof, dump_files) = (None, None, None, None);
+        Self { name, which, probe, pprof, dump_files, requests: None, limit: None }
+    }
 }
 
 /// Where a service counts its requests.
@@ -124,11 +136,8 @@ impl Environment {
 
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9911);
-/// First, last and three between: what a ramp needs to be understood.
-const DEFAULT_KEEP: u64 = 5;
 /// What a crash of the watchdog loses at most. A week's history of a target is 160 KiB to write.
 const DEFAULT_STATE_INTERVAL: Duration = Duration::from_secs(60);
-const DEFAULT_DUMP_BYTES: Bytes = Bytes::from_mib(256);
 /// A hundred targets of one watchdog; beyond it the mistake is more likely than the wish.
 const MAX_TARGETS: usize = 100;
 
@@ -165,8 +174,7 @@ impl Config {
                 .or(root.string("data_dir").map(PathBuf::from))
                 .unwrap_or_else(|| PathBuf::from("oomen-data")),
             state_interval: Some(DEFAULT_STATE_INTERVAL),
-            keep_dumps: 0,
-            max_dump_bytes: DEFAULT_DUMP_BYTES,
+            heap: HeapConfig::default(),
             slack: None,
             page_url: args.page_url.clone().or(root.parsed("page_url")),
             detector: DetectorConfig::default(),
@@ -175,7 +183,7 @@ impl Config {
         };
         config.read_web_token(&mut root, args);
         config.read_state(&mut root);
-        config.read_dumps(&mut root);
+        config.read_heap(&mut root, args);
         config.read_detector(&mut root, args);
         config.read_slack(&mut root, args, environment);
         config.read_targets(&mut root, args);
@@ -202,14 +210,6 @@ impl Config {
         if let Some(seconds) = root.seconds("state_interval", 1.0..=3600.0) {
             self.state_interval = Some(Duration::from_secs_f64(seconds));
         }
-    }
-
-    fn read_dumps(&mut self, root: &mut Section) {
-        let mut dumps = root.section("dumps");
-        self.keep_dumps =
-            usize::try_from(dumps.integer("keep", 2..=1000).unwrap_or(DEFAULT_KEEP)).unwrap_or(5);
-        self.max_dump_bytes = dumps.parsed("max_bytes").unwrap_or(DEFAULT_DUMP_BYTES);
-        root.absorb(dumps);
     }
 
     fn read_detector(&mut self, root: &mut Section, args: &WatchArgs) {
@@ -264,6 +264,8 @@ impl Config {
         for mut section in root.sections("target", MAX_TARGETS) {
             let name = section.string("name");
             let probe = section.parsed("probe");
+            let pprof = section.parsed("pprof");
+            let dump_files = section.string("dump_files").map(PathBuf::from);
             let requests = read_requests(&mut section);
             let limit = section.parsed("limit");
             let pid = section.integer("pid", 1..=u64::from(u32::MAX));
@@ -277,7 +279,16 @@ impl Config {
             };
             match which {
                 Some(which) => {
-                    self.targets.push(TargetConfig { name, which, probe, requests, limit });
+                    let target = TargetConfig::of(which);
+                    self.targets.push(TargetConfig {
+                        name,
+                        probe,
+                        pprof,
+                        dump_files,
+                        requests,
+                        limit,
+                        ..target
+                    });
                 }
                 None => section.mistake(
                     "process",
@@ -304,13 +315,13 @@ impl Config {
             _ => None,
         };
         if let Some(which) = which {
-            let target =
-                TargetConfig { name: None, which, probe: None, requests: None, limit: None };
-            self.targets = vec![target];
+            self.targets = vec![TargetConfig::of(which)];
         }
         if let [target] = self.targets.as_mut_slice() {
             target.name = args.name.clone().or(target.name.take());
             target.probe = args.probe.clone().or(target.probe.take());
+            target.pprof = args.pprof.clone().or(target.pprof.take());
+            target.dump_files = args.dump_files.clone().or(target.dump_files.take());
             let requests = args.requests_url.clone().zip(args.requests_counter.clone());
             target.requests = requests
                 .map(|(url, counter)| RequestsConfig { url, counter })

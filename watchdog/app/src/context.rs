@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use watchdog_collect::process::SelfReader;
 use watchdog_core::detector::DetectorConfig;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Change, Incident};
 use watchdog_core::units::{Moment, WallTime};
+use watchdog_core::profile::Profile;
 use watchdog_heap::store::DumpStore;
+use watchdog_heap::symbolize::{SymbolCache, Symbolizer};
+use watchdog_heap::symbols::Symbols;
 use watchdog_report::pipeline::Pipeline;
-use watchdog_web::dumps::{CaptureError, CaptureFuture, Dump, Dumps};
+use watchdog_web::dumps::{CaptureError, Dump};
 use watchdog_web::status::{Build, Own, SinkStatus, Source, Status, TargetStatus};
 
 use crate::clock::{Clock, Stamp};
+use crate::recorders::Recorders;
 use crate::state::Restored;
 use crate::workload::{Process, Workload};
 
@@ -33,6 +37,12 @@ pub struct Context {
     pub proc_root: PathBuf,
     /// Where heap dumps are kept.
     pub store: Arc<DumpStore>,
+    /// The flight recorders.
+    pub recorders: Arc<Recorders>,
+    /// Where names of functions come from.
+    pub names: NameSources,
+    /// One profile at a time is read and rendered: each takes megabytes.
+    pub rendering: Semaphore,
     /// The way to people.
     pub pipeline: Pipeline,
     clock: Clock,
@@ -52,10 +62,55 @@ pub struct Slot {
     pub workload: Mutex<Workload>,
     /// The way to ask the watcher for a heap profile, while there is one.
     pub requests: Mutex<Option<mpsc::Sender<CaptureRequest>>>,
+    /// The files of the process that has this place, for the names in its dumps.
+    pub symbolizer: Mutex<Option<Arc<Symbolizer>>>,
 }
 
 /// Somebody asks for a heap profile.
-pub type CaptureRequest = oneshot::Sender<Result<Dump, CaptureError>>;
+pub enum CaptureRequest {
+    /// To be stored.
+    Store(oneshot::Sender<Result<Dump, CaptureError>>),
+    /// To be looked at.
+    Show(oneshot::Sender<Result<Shown, CaptureError>>),
+}
+
+/// A profile of now, and where its names come from.
+pub struct Shown {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// Names that came with it.
+    pub symbols: Arc<Symbols>,
+    /// The process's own files.
+    pub symbolizer: Option<Arc<Symbolizer>>,
+}
+
+impl CaptureRequest {
+    /// Answers that there will be none. Whoever asked may have gone away.
+    pub fn refuse(self, error: CaptureError) {
+        match self {
+            Self::Store(answer) => drop(answer.send(Err(error))),
+            Self::Show(answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// What heap profiling needs beside the store.
+#[derive(Default)]
+pub struct Profiling {
+    /// The flight recorders.
+    pub recorders: Recorders,
+    /// Where names of functions come from.
+    pub names: NameSources,
+}
+
+/// Where names of functions come from beside the process itself.
+#[derive(Clone, Default)]
+pub struct NameSources {
+    /// Names that were found before, by build id.
+    pub cache: Option<Arc<SymbolCache>>,
+    /// Directories of debug files by build id.
+    pub debug_dirs: Vec<PathBuf>,
+}
 
 /// Locks; a panic of another holder leaves plain data that is still good.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -68,6 +123,7 @@ impl Slot {
             status: Mutex::default(),
             workload: Mutex::new(workload),
             requests: Mutex::default(),
+            symbolizer: Mutex::default(),
         })
     }
 
@@ -81,6 +137,7 @@ impl Context {
     pub fn new(
         detector: DetectorConfig,
         store: DumpStore,
+        profiling: Profiling,
         pipeline: Pipeline,
         restored: Restored,
     ) -> Self {
@@ -91,6 +148,9 @@ impl Context {
             own: Mutex::new(SelfReader::attach(Path::new(PROC)).ok()),
             proc_root: PathBuf::from(PROC),
             store: Arc::new(store),
+            recorders: Arc::new(profiling.recorders),
+            names: profiling.names,
+            rendering: Semaphore::new(1),
             pipeline,
             clock: restored.clock,
             started: wall_now(),
@@ -243,44 +303,6 @@ impl Context {
     }
 }
 
-impl Dumps for Context {
-    fn list(&self, target: Option<&str>) -> Vec<Dump> {
-        let mut dumps: Vec<_> = self.store.list(target).iter().map(to_wire).collect();
-        dumps.reverse();
-        dumps
-    }
-
-    fn path(&self, id: &str) -> Option<(Dump, PathBuf)> {
-        let path = self.store.path(id)?;
-        let meta = self.store.list(None).into_iter().find(|meta| meta.id == id)?;
-        Some((to_wire(&meta), path))
-    }
-
-    fn capture(&self, target: String) -> CaptureFuture<'_> {
-        Box::pin(async move {
-            let slot =
-                self.slot(&target).ok_or_else(|| CaptureError::UnknownTarget(target.clone()))?;
-            let gone = || CaptureError::Unavailable("the process is gone".into());
-            let requests = lock(&slot.requests).clone().ok_or_else(gone)?;
-            let (sender, answer) = oneshot::channel();
-            requests.try_send(sender).map_err(|_| CaptureError::Busy)?;
-            answer.await.unwrap_or_else(|_| Err(gone()))
-        })
-    }
-}
-
-/// A stored dump as the web shows it.
-pub fn to_wire(meta: &watchdog_heap::store::DumpMeta) -> Dump {
-    Dump {
-        id: meta.id.clone(),
-        target: meta.target.clone(),
-        pid: meta.pid,
-        taken: meta.taken,
-        size: meta.bytes,
-        incident: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -297,11 +319,11 @@ mod tests {
 
     fn context(workloads: Vec<(String, Workload)>) -> (Context, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        let bounds = StoreBounds { count_per_target: 2, total_bytes: Bytes(1) };
+        let bounds = StoreBounds { total_bytes: Bytes(1), ..StoreBounds::default() };
         let store = DumpStore::open(dir.path().into(), bounds).unwrap();
         let pipeline = Pipeline::start(Vec::new(), &Options::default());
         let restored = Restored { workloads, ..Restored::cold(Path::new(PROC)) };
-        (Context::new(DetectorConfig::default(), store, pipeline, restored), dir)
+        (Context::new(DetectorConfig::default(), store, Profiling::default(), pipeline, restored), dir)
     }
 
     fn workload_of(pid: u32) -> Workload {

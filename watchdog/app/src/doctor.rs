@@ -1,5 +1,7 @@
 //! `oomen doctor`: is everything there that a watch needs, and how is each lack mended?
 
+mod heap;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ pub async fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
         check_target(target, &mut findings).await;
     }
     findings.push(check_data_dir(&config.data_dir));
+    findings.push(heap::check_recorders(config.heap.recorder_dir.as_deref()));
     findings.push(check_listen(&config).await);
     findings.push(check_slack(&config).await);
     findings.iter().for_each(print);
@@ -79,7 +82,10 @@ async fn check_target(target: &TargetConfig, findings: &mut Vec<Finding>) {
             findings.push(Broken { what: format!("no process to watch: {error}"), mend });
         }
     }
-    check_probe(target, findings).await;
+    match heap::check_others(target).await {
+        Some(finding) => findings.push(finding),
+        None => check_probe(target, findings).await,
+    }
     findings.push(check_requests(target).await);
 }
 

@@ -6,7 +6,7 @@ use clap::Parser;
 use oomen::app::App;
 use oomen::cli::{Cli, Command, WatchArgs};
 use oomen::config::{Config, Environment};
-use oomen::{backtest, confine, doctor, log, run, signals};
+use oomen::{backtest, confine, doctor, heap, log, run, signals};
 
 /// Symbolizing takes tens of megabytes for a moment. jemalloc's background threads give them back within seconds; glibc
 /// keeps them.
@@ -22,6 +22,7 @@ async fn main() -> ExitCode {
         Command::Watch(args) => watch(&args).await,
         Command::Run(args) => run::run(args).await,
         Command::Backtest(args) => backtest::run(&args),
+        Command::Heap(command) => heap::run(&command),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Confine(args) => confine::run(&args),
     };

@@ -15,6 +15,8 @@ pub enum Reason {
     Danger(Level),
     /// Somebody asked.
     Requested,
+    /// To see how it goes on; not stored.
+    Look,
 }
 
 impl Reason {
@@ -25,6 +27,7 @@ impl Reason {
             Self::HighWater => "high-water",
             Self::Danger(level) => level.as_str(),
             Self::Requested => "requested",
+            Self::Look => "look",
         }
     }
 }
@@ -40,9 +43,6 @@ pub enum Decision {
     Skip,
 }
 
-/// A dump makes jemalloc touch about 60 KiB the first time, and its file's pages count against the limit until they
-/// are written back; with less room than this the profile could be what kills.
-const MIN_HEADROOM: Bytes = Bytes::from_mib(2);
 /// Share of the limit by which memory must exceed the last profile's for a new high.
 const HIGH_WATER: f64 = 0.05;
 /// Seconds between two profiles while it is calm.
@@ -62,19 +62,21 @@ pub struct CapturePolicy {
 }
 
 impl CapturePolicy {
-    /// Whether to take a profile now. `named` says whether the open incident has its function.
+    /// Whether to take a profile now. `named` says whether the open incident has its function, `headroom` how much room
+    /// the process must have left to bear it.
     pub fn decide(
         &mut self,
         sample: &Sample,
         seen: &Assessment,
         warm_up: f64,
         named: bool,
+        headroom: Bytes,
     ) -> Decision {
         let since = self.tried.map_or(f64::INFINITY, |tried| seen.at.since(tried));
         let Some(reason) = self.wanted(sample, seen, warm_up, named, since) else {
             return Decision::Wait;
         };
-        let bears = seen.limit.is_none_or(|limit| limit - seen.used >= MIN_HEADROOM);
+        let bears = seen.limit.is_none_or(|limit| limit - seen.used >= headroom);
         if !bears {
             // Said once per stretch, not at every sample.
             return if std::mem::replace(&mut self.skipped, true) {
@@ -140,6 +142,7 @@ mod tests {
     use watchdog_core::forecast::Forecast;
 
     const LIMIT: Bytes = Bytes::from_mib(256);
+    const HEADROOM: Bytes = Bytes::from_mib(2);
 
     fn seen(at: f64, used_mib: u64, level: Level) -> (Sample, Assessment) {
         let sample = Sample { at: Moment(at), age: at, ..Sample::default() };
@@ -164,7 +167,7 @@ mod tests {
         named: bool,
     ) -> Decision {
         let (sample, assessment) = seen(at, used, level);
-        let decision = policy.decide(&sample, &assessment, 10.0, named);
+        let decision = policy.decide(&sample, &assessment, 10.0, named, HEADROOM);
         if matches!(decision, Decision::Take(_)) {
             policy.took(assessment.used);
         }
@@ -212,14 +215,14 @@ mod tests {
         let mut policy = CapturePolicy::default();
         let (sample, assessment) = seen(12.0, 20, Level::Calm);
         assert_eq!(
-            policy.decide(&sample, &assessment, 10.0, false),
+            policy.decide(&sample, &assessment, 10.0, false, HEADROOM),
             Decision::Take(Reason::Baseline)
         );
         let (sample, assessment) = seen(13.0, 20, Level::Calm);
-        assert_eq!(policy.decide(&sample, &assessment, 10.0, false), Decision::Wait);
+        assert_eq!(policy.decide(&sample, &assessment, 10.0, false, HEADROOM), Decision::Wait);
         let (sample, assessment) = seen(23.0, 20, Level::Calm);
         assert_eq!(
-            policy.decide(&sample, &assessment, 10.0, false),
+            policy.decide(&sample, &assessment, 10.0, false, HEADROOM),
             Decision::Take(Reason::Baseline)
         );
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use oomen_recorder::{Geometry, Keeper};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tokio::process::{Child, Command};
@@ -33,6 +34,9 @@ const LEFT_OVER: Duration = Duration::from_secs(2);
 /// How often the incidents are looked at for `--gate`.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Where the probe in a service looks for its flight recorder.
+const RECORDER_VARIABLE: &str = "OOMEN_RECORDER_DIR";
+
 /// What is written to `report.json` in the directory of `--report`.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -51,16 +55,22 @@ enum End {
 /// # Errors
 /// When the command or the watchdog cannot be started.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let mut child = start(&args)?;
+    let scratch = tempfile::tempdir().context("no temporary directory")?;
+    let recorder_dir = scratch.path().join("recorder");
+    // The command finds its flight recorder when it starts; the watchdog takes over the directory afterwards.
+    drop(Keeper::open(&recorder_dir, Geometry::default(), Keeper::SPARES)?);
+    let mut child = start(&args, &recorder_dir)?;
     let pid = child.id().context("the command ended at once")?;
     if args.limit.is_some() {
         entered(&mut child, pid).await?;
     }
-    let scratch = tempfile::tempdir().context("no temporary directory")?;
     let data_dir = args.report.clone().unwrap_or_else(|| scratch.path().to_owned());
     let watch = WatchArgs {
         pid: Some(pid),
         probe: args.probe.clone(),
+        pprof: args.pprof.clone(),
+        dump_files: args.dump_files.clone(),
+        recorder_dir: Some(recorder_dir),
         limit: args.limit,
         warm_up: args.warm_up,
         listen: Some(([127, 0, 0, 1], 0).into()),
@@ -93,7 +103,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The command in a process of its own; under a limit it becomes the command after it has entered its cgroup.
-fn start(args: &RunArgs) -> anyhow::Result<Child> {
+fn start(args: &RunArgs, recorder_dir: &Path) -> anyhow::Result<Child> {
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = match args.limit {
         None => Command::new(program),
@@ -107,6 +117,7 @@ fn start(args: &RunArgs) -> anyhow::Result<Child> {
     };
     command
         .args(arguments)
+        .env(RECORDER_VARIABLE, recorder_dir)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("cannot start {program}"))

@@ -3,11 +3,15 @@
 //! Sampling never waits: asking the allocator, reading the request counter, taking a heap profile, naming a function and
 //! storing a dump are jobs beside it, and their results come in between two samples.
 
-mod captures;
+mod end;
+mod heap;
 mod jobs;
 mod load;
 mod program;
+mod ramp;
+mod source;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,19 +24,19 @@ use watchdog_collect::allocator::AllocatorClient;
 use watchdog_collect::collector::Collector;
 use watchdog_collect::requests::RequestsClient;
 use watchdog_core::detector::{Assessment, Level};
-use watchdog_core::incident::{Ending, IncidentTracker, TargetIdentity};
-use watchdog_core::profile::Profile;
+use watchdog_core::incident::{IncidentTracker, TargetIdentity};
 use watchdog_core::sample::{Allocator, Sample};
 use watchdog_core::units::{Bytes, Moment};
-use watchdog_heap::capture::HeapClient;
+use watchdog_heap::capture::{DumpFiles, HeapClient, SourceKind};
 use watchdog_heap::symbolize::Symbolizer;
 
 use crate::config::TargetConfig;
 use crate::context::{CaptureRequest, Context, Slot, lock};
-use crate::policy::CapturePolicy;
+use heap::Heap;
 use jobs::Done;
 use load::Load;
 use program::Program;
+use source::Source;
 
 /// Seconds between two readings of the allocator: seldom while calm, as each is a request to the service.
 const ALLOCATOR_CALM: f64 = 5.0;
@@ -42,8 +46,6 @@ const ALLOCATOR_DANGER: f64 = 0.5;
 const MAX_PROFILE: usize = 8 << 20;
 /// The open incident on the page is brought up to date this often.
 const NOTE_SECONDS: f64 = 1.0;
-/// Jobs under way when the process ends may finish within this time, as a profile taken in time still names the function.
-const LAST_JOBS: Duration = Duration::from_secs(3);
 
 /// Everything one watcher needs.
 pub struct Watcher {
@@ -51,17 +53,11 @@ pub struct Watcher {
     slot: Arc<Slot>,
     name: String,
     collector: Collector,
-    symbolizer: Option<Arc<Symbolizer>>,
     allocator: Option<Arc<AllocatorClient>>,
-    heap: Option<Arc<HeapClient>>,
+    heap: Heap,
     tracker: IncidentTracker,
-    policy: CapturePolicy,
-    first: Option<Arc<Profile>>,
     jobs: JoinSet<Done>,
-    capturing: bool,
     asking: bool,
-    naming: bool,
-    to_name: Option<Arc<Profile>>,
     fresh_allocator: Option<Allocator>,
     asked: Option<Moment>,
     load: Load,
@@ -72,10 +68,16 @@ pub struct Watcher {
 }
 
 /// The symbols of the program that the process runs now; without them everything else goes on.
-fn symbols_of(context: &Context, name: &str, collector: &Collector) -> Option<Symbolizer> {
-    Symbolizer::attach(&context.proc_root, collector.pid())
+fn symbols_of(context: &Context, name: &str, collector: &Collector) -> Option<Arc<Symbolizer>> {
+    let attached = Symbolizer::attach(&context.proc_root, collector.pid())
         .inspect_err(|error| tracing::warn!(target_name = %name, %error, "no symbols: functions will not be named"))
-        .ok()
+        .ok()?;
+    let names = &context.names;
+    let cached = match &names.cache {
+        Some(cache) => attached.with_cache(Arc::clone(cache)),
+        None => attached,
+    };
+    Some(Arc::new(cached.with_debug_dirs(names.debug_dirs.clone())))
 }
 
 /// The probe's two clients, where a target has one.
@@ -99,11 +101,15 @@ impl Probe {
     }
 }
 
-/// Whom a watcher asks over HTTP about its process.
+/// Whom a watcher asks about its process.
 #[derive(Default)]
 pub struct Clients {
     /// The probe, where the target has one.
     pub probe: Option<Probe>,
+    /// Where the program serves heap profiles itself.
+    pub pprof: Option<HeapClient>,
+    /// What it writes heap profiles to.
+    pub files: Option<DumpFiles>,
     /// The request counter, where one is named.
     pub requests: Option<RequestsClient>,
 }
@@ -116,12 +122,38 @@ impl Clients {
                 .inspect_err(|error| tracing::error!(%error, "the probe cannot be asked"))
                 .ok()
         });
+        let pprof = target.pprof.clone().and_then(|url| {
+            HeapClient::new(url)
+                .inspect_err(|error| tracing::error!(%error, "no heap profiles over HTTP"))
+                .map(|client| client.with_max_body(MAX_PROFILE))
+                .ok()
+        });
+        let files = target.dump_files.clone().and_then(|prefix| {
+            DumpFiles::new(prefix)
+                .inspect_err(|error| tracing::error!(%error, "no heap profiles from files"))
+                .map(|files| files.with_max_bytes(MAX_PROFILE))
+                .ok()
+        });
         let requests = target.requests.clone().and_then(|requests| {
             RequestsClient::new(requests.url, requests.counter)
                 .inspect_err(|error| tracing::error!(%error, "the request counter cannot be read"))
                 .ok()
         });
-        Self { probe, requests }
+        Self { probe, pprof, files, requests }
+    }
+}
+
+impl Clients {
+    /// Where profiles come from while there is no flight recorder.
+    fn source(&mut self, proc_root: &Path, pid: u32) -> Option<Source> {
+        if let Some(pprof) = self.pprof.take() {
+            return Some(Source::Http(Arc::new(pprof), SourceKind::Go));
+        }
+        if let Some(files) = self.files.take() {
+            return Some(Source::Files(Arc::new(files), source::own_pid(proc_root, pid), None));
+        }
+        let heap = self.probe.as_ref().map(|probe| Arc::new(probe.heap.clone()));
+        heap.map(|heap| Source::Http(heap, SourceKind::Probe))
     }
 }
 
@@ -132,7 +164,7 @@ impl Watcher {
         slot: Arc<Slot>,
         name: String,
         collector: Collector,
-        clients: Clients,
+        mut clients: Clients,
     ) -> Self {
         let identity = TargetIdentity {
             name: name.clone(),
@@ -142,24 +174,22 @@ impl Watcher {
             pod: std::env::var("POD_NAME").ok(),
             version: None,
         };
-        let symbolizer = symbols_of(&context, &name, &collector).map(Arc::new);
-        let (allocator, heap) = clients.probe.map(|probe| (probe.allocator, probe.heap)).unzip();
-        lock(&slot.status).identity = identity.clone();
+        let symbolizer = symbols_of(&context, &name, &collector);
+        lock(&slot.symbolizer).clone_from(&symbolizer);
+        let other = clients.source(&context.proc_root, collector.pid());
+        {
+            let mut status = lock(&slot.status);
+            (status.identity, status.recorder) = (identity.clone(), false);
+        }
         Self {
             slot,
             name,
             collector,
-            symbolizer,
-            allocator: allocator.map(Arc::new),
-            heap: heap.map(Arc::new),
+            allocator: clients.probe.map(|probe| Arc::new(probe.allocator)),
+            heap: Heap::new(other, symbolizer),
             tracker: IncidentTracker::new(identity),
-            policy: CapturePolicy::default(),
-            first: None,
             jobs: JoinSet::new(),
-            capturing: false,
             asking: false,
-            naming: false,
-            to_name: None,
             fresh_allocator: None,
             asked: None,
             load: Load::new(clients.requests),
@@ -224,7 +254,7 @@ impl Watcher {
             self.noted = at;
         }
         self.ask_allocator(at, seen.level);
-        self.capture_if_due(&sample, &seen);
+        self.look_at_heap(&sample, &seen);
         let pause = Duration::from_secs_f64(seen.next_sample_in);
         self.last = Some((sample, seen));
         Ok(pause)
@@ -253,19 +283,34 @@ impl Watcher {
         Duration::from_secs(1)
     }
 
-    fn changed(&self, change: watchdog_core::incident::Change) {
+    fn changed(&mut self, change: watchdog_core::incident::Change) {
+        if change.incident.state.is_closed() {
+            self.heap.ramp.settle();
+        }
         lock(&self.slot.status).incidents.add(change.incident.state);
         self.context.changed(change);
     }
 
+    /// Asks for the allocator's statistics: through the flight recorder, else over HTTP.
     fn ask_allocator(&mut self, at: Moment, level: Level) {
-        let Some(client) = &self.allocator else { return };
+        if let Some(table) = self.heap.table.clone()
+            && let Some(answer) = table.answer().transpose()
+        {
+            self.allocator_read(answer);
+        }
         let gap = if level > Level::Calm { ALLOCATOR_DANGER } else { ALLOCATOR_CALM };
         if self.asking || self.asked.is_some_and(|asked| at.since(asked) < gap) {
             return;
         }
-        (self.asking, self.asked) = (true, Some(at));
-        self.jobs.spawn(jobs::allocator(Arc::clone(client)));
+        if let Some(table) = &self.heap.table {
+            self.asked = Some(at);
+            if let Err(error) = table.ask() {
+                self.allocator_read(Err(error));
+            }
+        } else if let Some(client) = &self.allocator {
+            (self.asking, self.asked) = (true, Some(at));
+            self.jobs.spawn(jobs::allocator(Arc::clone(client)));
+        }
     }
 
     /// A job is done; a panic in one is logged and loses only that job.
@@ -273,12 +318,12 @@ impl Watcher {
         match done {
             Ok(Done::Allocator(result)) => self.allocator_read(result),
             Ok(Done::Requests(at, result)) => self.requests_read(at, result),
-            Ok(Done::Captured(captured)) => self.captured(*captured),
+            Ok(Done::Taken(taking)) => self.taken(*taking),
             Ok(Done::Stored(id)) => self.stored(id),
-            Ok(Done::Named(result)) => self.named(*result),
+            Ok(Done::Named(result)) => self.named(result.map(|result| *result)),
             Err(error) => {
                 tracing::error!(target_name = %self.name, %error, "a job failed");
-                (self.capturing, self.asking, self.naming) = (false, false, false);
+                (self.heap.taking, self.heap.naming, self.asking) = (false, false, false);
                 self.load.lost();
             }
         }
@@ -290,7 +335,7 @@ impl Watcher {
         match result {
             Ok(allocator) => {
                 status.reads.allocator.ok += 1;
-                if self.profiling && !allocator.profiling && self.heap.is_some() {
+                if self.profiling && !allocator.profiling && self.heap.source().is_some() {
                     tracing::warn!(target_name = %self.name, "heap profiling is off in the service; functions cannot be named");
                 }
                 self.profiling = allocator.profiling;
@@ -306,24 +351,5 @@ impl Watcher {
     /// What was in use when last seen, and the limit then.
     fn last_use(&self) -> (Bytes, Option<Bytes>) {
         self.last.as_ref().map_or((Bytes(0), None), |(_, seen)| (seen.used, seen.limit))
-    }
-
-    /// The process is gone: jobs under way may still name the function, then the incident is closed.
-    async fn ended(&mut self) {
-        let ending = self.collector.ending();
-        lock(&self.slot.workload).ended(matches!(ending, Ending::OomKilled(_)));
-        let (_, wall) = self.context.now();
-        let deadline = tokio::time::Instant::now() + LAST_JOBS;
-        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.jobs.join_next()).await {
-            self.done(done);
-        }
-        let (used, limit) = self.last_use();
-        if let Ending::OomKilled(_) = ending {
-            lock(&self.slot.status).oom_kills += 1;
-        }
-        tracing::info!(target_name = %self.name, pid = self.collector.pid(), ?ending, "the process ended");
-        if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
-            self.changed(change);
-        }
     }
 }

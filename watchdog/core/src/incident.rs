@@ -150,6 +150,11 @@ impl IncidentTracker {
         Self { target, open: None, calm_since: None }
     }
 
+    /// Whose memory it is.
+    pub fn identity(&self) -> &TargetIdentity {
+        &self.target
+    }
+
     /// The open incident.
     pub fn open(&self) -> Option<&Incident> {
         self.open.as_ref()

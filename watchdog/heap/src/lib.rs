@@ -10,6 +10,8 @@ pub mod collapsed;
 pub mod culprit;
 pub mod difference;
 pub mod flamegraph;
+pub mod format;
+mod functions;
 pub mod jemalloc;
 pub mod pprof;
 pub mod pyroscope;

@@ -71,6 +71,10 @@ pub struct TargetStatus {
     pub reads: Reads,
     /// Heap captures by outcome.
     pub captures: Captures,
+    /// Whether it writes a flight recorder, which is read without its help.
+    pub recorder: bool,
+    /// Sampled allocations that its flight recorder had no room for.
+    pub lost_samples: u64,
     /// Incidents by the states they reached.
     pub incidents: IncidentCounts,
     /// Kills of this target's processes by the kernel for their memory, as far as seen.

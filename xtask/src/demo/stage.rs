@@ -84,7 +84,8 @@ impl Stage {
         let cgroup = name;
         let (slack_server, stdout) = start_slack(binaries, &token_file)?;
         let slack = SlackRecord::follow(stdout)?;
-        let service = start_service(binaries, &cgroup, limit, public, admin)?;
+        let recorders = data.join("recorder");
+        let service = start_service(binaries, &cgroup, limit, public, admin, &recorders)?;
         wait_ready(admin)?;
         let log = std::fs::File::create(data.join("oomen.log"))?;
         // The watchdog lives under the limit that its sidecar has in k8s/: it must bear it, or be killed in public.
@@ -97,6 +98,8 @@ impl Stage {
             .args(["--slack-channel", "#oncall", "--slack-api-url", &format!("{}/api/", slack.url)])
             .arg("--slack-token-file")
             .arg(&token_file)
+            .arg("--recorder-dir")
+            .arg(&recorders)
             .arg("--data-dir")
             .arg(data.join("dumps"))
             .stdin(Stdio::null())
@@ -154,8 +157,10 @@ impl Stage {
     /// Starts the service anew after its end and returns its pid.
     pub(crate) fn restart_service(&mut self) -> Result<u32> {
         self.load = None;
+        let recorders = self.data.join("recorder");
+        let (binaries, limit) = (&self.binaries, self.limit);
         self.service =
-            start_service(&self.binaries, &self.cgroup, self.limit, self.public, self.admin)?;
+            start_service(binaries, &self.cgroup, limit, self.public, self.admin, &recorders)?;
         wait_ready(self.admin)?;
         self.load = Some(start_load(&self.binaries, self.public, &self.data)?);
         Ok(self.service_pid())
@@ -202,10 +207,12 @@ fn start_service(
     limit: u64,
     public: SocketAddr,
     admin: SocketAddr,
+    recorders: &Path,
 ) -> Result<Owned> {
     let child = confined(binaries, cgroup, limit)
         .arg(&binaries.recommendations)
         .args(["--listen", &public.to_string(), "--admin-listen", &admin.to_string()])
+        .env("OOMEN_RECORDER_DIR", recorders)
         .env("SHOP_FAULTS", "on")
         .env("SHOP_LOG", "error")
         .stdin(Stdio::null())

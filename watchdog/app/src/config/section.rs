@@ -53,6 +53,20 @@ impl Section {
         text.parse().map_err(|error| self.mistake(key, &format!("`{text}`: {error}"))).ok()
     }
 
+    /// A list of texts, at most `max`.
+    pub(super) fn strings(&mut self, key: &'static str, max: usize) -> Option<Vec<String>> {
+        let texts = match self.take(key)? {
+            Value::Array(values) if values.len() <= max => {
+                values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            }
+            _ => None,
+        };
+        match texts {
+            Some(texts) => Some(texts),
+            None => self.wrong(key, &format!("must be a list of at most {max} texts in quotes")),
+        }
+    }
+
     pub(super) fn boolean(&mut self, key: &'static str) -> Option<bool> {
         match self.take(key)? {
             Value::Boolean(value) => Some(value),

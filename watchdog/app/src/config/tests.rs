@@ -45,7 +45,12 @@ fn the_example_is_valid_and_whole() {
         .replace("/etc/oomen/slack-token", token.to_str().unwrap())
         .replace("/etc/oomen/web-token", token.to_str().unwrap());
     let config = parse(&example).unwrap();
-    assert_eq!(config.targets.len(), 2);
+    assert_eq!(config.targets.len(), 3);
+    assert!(config.targets[1].pprof.is_some());
+    assert_eq!(config.targets[2].dump_files.as_deref(), Some(Path::new("/var/tmp/jeprof")));
+    assert_eq!(config.heap.debug_dirs, [Path::new("/usr/lib/debug")]);
+    assert_eq!(config.heap.keep, 20);
+    assert!(config.heap.pyroscope.is_some());
     assert_eq!(config.targets[0].limit, Some(Bytes::from_mib(256)));
     let requests = config.targets[0].requests.as_ref().unwrap();
     assert_eq!(requests.counter.as_str(), "http_requests_total");

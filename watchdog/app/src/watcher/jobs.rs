@@ -1,38 +1,73 @@
 //! What is done beside sampling, each with an end that the watcher hears of.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use watchdog_collect::allocator::AllocatorClient;
 use watchdog_collect::requests::RequestsClient;
+use watchdog_core::culprit::growth::Digest;
 use watchdog_core::culprit::{Culprit, NotYet};
-use watchdog_core::profile::Profile;
+use watchdog_core::profile::{Mapping, Profile};
 use watchdog_core::sample::Allocator;
-use watchdog_core::units::{Moment, WallTime};
-use watchdog_heap::capture::HeapClient;
+use watchdog_core::units::Moment;
+use watchdog_heap::culprit;
 use watchdog_heap::store::{DumpStore, NewDump};
 use watchdog_heap::symbolize::Symbolizer;
+use watchdog_heap::symbols::Symbols;
 use watchdog_web::dumps::CaptureError;
 
-use crate::context::{CaptureRequest, to_wire};
+use super::heap::Heap;
+use super::source::Taken;
+use crate::context::CaptureRequest;
+use crate::dumps::to_wire;
 use crate::policy::Reason;
 
 /// A finished job.
 pub(super) enum Done {
     Allocator(Result<Allocator, String>),
     Requests(Moment, Result<f64, String>),
-    Captured(Box<Captured>),
+    Taken(Box<Taking>),
     Stored(Result<String, String>),
-    Named(Box<Naming>),
+    /// `None` from a job that only learned names.
+    Named(Option<Box<Naming>>),
 }
 
-/// The named function, or why there is none.
-pub(super) type Naming = Result<Culprit, NotYet>;
+/// The named functions, or why there are none.
+pub(super) type Naming = Result<Vec<Culprit>, NotYet>;
 
-/// A capture that worked or not, and who asked for it.
-pub(super) struct Captured {
+/// A profile that was taken or not, and who asked for it.
+pub(super) struct Taking {
     pub(super) reason: Reason,
-    pub(super) result: Result<(Vec<u8>, Profile), String>,
+    pub(super) result: Result<Option<Taken>, String>,
     pub(super) request: Option<CaptureRequest>,
+}
+
+/// Where names come from: what the last profile brought along, else the process's files.
+#[derive(Clone)]
+pub(super) struct Names {
+    known: Arc<Symbols>,
+    symbolizer: Option<Arc<Symbolizer>>,
+}
+
+impl Names {
+    pub(super) fn of(heap: &Heap) -> Self {
+        Self { known: Arc::clone(&heap.symbols), symbolizer: heap.symbolizer.clone() }
+    }
+
+    fn look_up(&self, mappings: &[Mapping], addresses: &[u64]) -> Symbols {
+        match &self.symbolizer {
+            Some(symbolizer) if self.known.is_empty() => {
+                symbolizer.symbols(mappings, addresses.iter().copied())
+            }
+            _ => {
+                let mut symbols = Symbols::default();
+                for address in addresses {
+                    symbols.insert(*address, self.known.frames(*address).to_vec());
+                }
+                symbols
+            }
+        }
+    }
 }
 
 pub(super) async fn allocator(client: Arc<AllocatorClient>) -> Done {
@@ -44,46 +79,70 @@ pub(super) async fn requests(client: Arc<RequestsClient>, at: Moment) -> Done {
     Done::Requests(at, client.fetch().await.map_err(|error| error.to_string()))
 }
 
-pub(super) async fn capture(
-    heap: Arc<HeapClient>,
-    taken: WallTime,
+pub(super) async fn take(
+    taken: impl Future<Output = Result<Option<Taken>, String>>,
     reason: Reason,
     request: Option<CaptureRequest>,
 ) -> Done {
-    let result = heap.capture(taken).await;
-    let result = result.map(|got| (got.raw, got.profile)).map_err(|error| error.to_string());
-    Done::Captured(Box::new(Captured { reason, result, request }))
+    let result = taken.await;
+    Done::Taken(Box::new(Taking { reason, result, request }))
 }
 
 pub(super) async fn store(
     store: Arc<DumpStore>,
-    meta: NewDump,
+    dump: NewDump,
     raw: Vec<u8>,
     request: Option<CaptureRequest>,
 ) -> Done {
-    let written = tokio::task::spawn_blocking(move || store.put(&meta, &raw)).await;
+    let written = tokio::task::spawn_blocking(move || store.put(&dump, &raw)).await;
     let written = match written {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    if let Some(request) = request {
-        let answer = written.as_ref().map(to_wire).map_err(|e| CaptureError::Failed(e.clone()));
+    if let Some(CaptureRequest::Store(answer)) = request {
+        let stored = written.as_ref().map(to_wire).map_err(|e| CaptureError::Failed(e.clone()));
         // Whoever asked may have gone away.
-        request.send(answer).ok();
+        answer.send(stored).ok();
     }
     Done::Stored(written.map(|meta| meta.id))
 }
 
-pub(super) async fn name(
-    first: Arc<Profile>,
+pub(super) async fn name(earlier: Vec<Arc<Digest>>, last: Arc<Profile>, names: Names) -> Done {
+    Done::Named(Some(Box::new(culprits(earlier, last, names, false).await)))
+}
+
+/// Names the functions that grew; for a process that is gone, those that held most if too few profiles were taken.
+pub(super) async fn culprits(
+    earlier: Vec<Arc<Digest>>,
     last: Arc<Profile>,
-    symbolizer: Arc<Symbolizer>,
-) -> Done {
-    let named = tokio::task::spawn_blocking(move || {
-        watchdog_heap::culprit::name(&first, &last, &symbolizer)
-    });
-    Done::Named(Box::new(named.await.unwrap_or_else(|error| {
+    names: Names,
+    is_last: bool,
+) -> Naming {
+    let work = move || {
+        let earlier: Vec<&Digest> = earlier.iter().map(AsRef::as_ref).collect();
+        let look_up = |mappings: &[Mapping], addresses: &[u64]| names.look_up(mappings, addresses);
+        match culprit::name(&earlier, &last, look_up) {
+            Err(NotYet::TooFewProfiles { .. }) if is_last => culprit::name_holders(&last, look_up),
+            named => named,
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "naming the function failed");
         Err(NotYet::NoOwnFrame)
-    })))
+    })
+}
+
+/// Looks up every address of a profile, so that its names are kept for when the process is gone.
+pub(super) async fn learn(profile: Arc<Profile>, names: Names) -> Done {
+    let work = move || {
+        let mut addresses: Vec<u64> =
+            profile.stacks.iter().flat_map(|stack| stack.stack.iter().copied()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        drop(names.look_up(&profile.mappings, &addresses));
+    };
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "looking up the names of a heap profile failed");
+    }
+    Done::Named(None)
 }

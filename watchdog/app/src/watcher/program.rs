@@ -1,13 +1,10 @@
 //! Looks whether the process has become another program: `exec` keeps its id and its start, and nothing of its memory.
 
-use std::sync::Arc;
-
 use watchdog_core::incident::Ending;
 use watchdog_core::units::Moment;
 
 use super::{Watcher, symbols_of};
 use crate::context::lock;
-use crate::policy::CapturePolicy;
 use crate::workload::program_of;
 
 /// Seconds between two looks: a wrapper becomes its program within moments, and later it hardly ever happens.
@@ -52,8 +49,9 @@ impl Watcher {
         if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
             self.changed(change);
         }
-        self.symbolizer = symbols_of(&self.context, &self.name, &self.collector).map(Arc::new);
-        (self.first, self.to_name) = (None, None);
-        self.policy = CapturePolicy::default();
+        let symbolizer = symbols_of(&self.context, &self.name, &self.collector);
+        lock(&self.slot.symbolizer).clone_from(&symbolizer);
+        self.context.recorders.forget(self.tracker.identity());
+        self.heap.forget(symbolizer);
     }
 }

@@ -9,6 +9,8 @@ mod doctor;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod hostile_probe;

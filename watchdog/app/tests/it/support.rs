@@ -1,5 +1,6 @@
 //! What these tests share: the shipped programs, waiting with a deadline, and HTTP.
 
+mod exhibit;
 mod gate;
 mod program;
 mod service;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub(crate) use exhibit::{Exhibit, gallery};
 pub(crate) use gate::Gate;
 pub(crate) use program::{Outcome, Program};
 pub(crate) use service::{CULPRIT, Idle, Service, Shop, set_fault};

@@ -172,6 +172,24 @@ pub(super) const METRICS: &[Metric] = &[
             }
         },
     ),
+    gauge(
+        "oomen_target_flight_recorder",
+        "0 or 1",
+        "Whether the process writes a flight recorder, so that its heap profile outlives a kill.",
+        "never",
+        |target, family| family.flag(&[], target.recorder),
+    ),
+    gauge(
+        "oomen_target_recorder_lost_samples",
+        "samples",
+        "Sampled allocations of the process that its flight recorder had no room for; more than 0 and profiles are incomplete.",
+        "without a flight recorder",
+        |target, family| {
+            if target.recorder {
+                family.push(&[], target.lost_samples as f64);
+            }
+        },
+    ),
     labelled(
         "oomen_target_growth_bytes_per_second",
         Kind::Gauge,

@@ -107,6 +107,8 @@ fn leaking() -> TargetStatus {
             requests: ReadCount { ok: 19, error: 1 },
         },
         captures: Captures { ok: 2, failed: 1, skipped: 4 },
+        recorder: true,
+        lost_samples: 7,
         incidents,
         oom_kills: 1,
         ..TargetStatus::default()
