@@ -190,12 +190,13 @@ impl DumpStore {
         Usage { dumps: index.dumps().len(), bytes }
     }
 
+    /// Called by one writer at a time.
     fn retain(&self, written: Option<&str>, now: WallTime) -> usize {
-        let surplus = self.index().surplus(written, &self.bounds, now);
+        let dumps = self.list(None);
         let mut removed = 0;
-        for dump in surplus {
+        for dump in retention::surplus(&dumps, written, &self.bounds, now) {
             // What could not be removed stays known, and is tried again with the next dump.
-            if self.dir.remove(&dump) {
+            if self.dir.remove(dump) {
                 self.index().remove(&dump.id);
                 removed += 1;
             }

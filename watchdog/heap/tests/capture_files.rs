@@ -185,7 +185,7 @@ fn a_directory_that_is_missing_is_named() {
 fn a_dump_that_may_not_be_read_is_named() {
     let (dir, files) = with_dumps([1]);
     let path = dir.path().join(name(1));
-    fs::set_permissions(&path, Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("set");
     match files.newest(PID, None) {
         Err(error) => assert!(error.to_string().contains(&name(1)), "{error}"),
         // Root may read everything.

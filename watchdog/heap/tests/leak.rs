@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 use std::env;
-use std::fs;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,8 +14,8 @@ use watchdog_core::culprit::NotYet;
 use watchdog_core::culprit::growth::Digest;
 use watchdog_core::profile::Profile;
 use watchdog_core::units::{Bytes, WallTime};
+use watchdog_heap::capture::DumpFiles;
 use watchdog_heap::culprit;
-use watchdog_heap::jemalloc::{ParseLimits, parse};
 use watchdog_heap::symbolize::Symbolizer;
 
 #[global_allocator]
@@ -49,26 +48,36 @@ fn the_leaking_function_is_named_from_the_dump_of_a_program_that_ended() {
     let prefix = dir.path().join("dump");
     let mut child = Command::new(env::current_exe().expect("a program"))
         .args(["--ignored", "--exact", "--nocapture", "leak_and_end"])
-        // jemalloc writes its last dump when the program ends.
+        // A dump for each 8 MiB that are allocated, and the last when the program ends.
         .env(
             "_RJEM_MALLOC_CONF",
-            format!("prof:true,lg_prof_sample:16,prof_final:true,prof_prefix:{}", prefix.display()),
+            format!(
+                "prof:true,lg_prof_sample:16,lg_prof_interval:23,prof_final:true,prof_prefix:{}",
+                prefix.display()
+            ),
         )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("started");
+    let child_id = child.id();
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     assert!(lines.any(|line| line.is_ok_and(|line| line == "LEAKED")));
-    let symbolizer = Symbolizer::attach(Path::new("/proc"), child.id()).expect("attached");
+    let symbolizer = Symbolizer::attach(Path::new("/proc"), child_id).expect("attached");
+    let files = DumpFiles::new(prefix).expect("a prefix");
+    let find = |after| files.newest(child_id, after).expect("no error");
+    let (sequence, before) = find(None).expect("a dump at an interval");
+    assert!(find(Some(sequence)).is_none(), "nothing is allocated any more");
     drop(child.stdin.take());
     // Its output is read to the end, or it could not finish.
     lines.for_each(drop);
     assert!(child.wait().expect("ended").success());
 
-    let dump = fs::read_dir(dir.path()).expect("a directory").next().expect("a dump");
-    let raw = fs::read(dump.expect("a file").path()).expect("read");
-    let last = parse(&raw, WallTime(60.0), &ParseLimits::default()).expect("a profile");
+    let (_, captured) = find(Some(sequence)).expect("the last dump");
+    // It is at most 8 MiB short of the 32 MiB, and the sampling off by a fifth.
+    assert!(before.profile.inuse_space() > Bytes::from_mib(16), "{:?}", before.profile);
+    assert!(captured.profile.taken >= before.profile.taken);
+    let last = Profile { taken: WallTime(60.0), ..captured.profile };
     assert_eq!(last.sample_period, Bytes(65_536));
 
     let mut half = last.clone();

@@ -75,7 +75,7 @@ impl DecodeError {
     }
 }
 
-/// Reads a profile of either format; `taken` is the time that is noted in it, `limit` bounds what unpacking may make
+/// Reads a profile of either format; `taken` is the time that is noted in it, `limit` the bytes that unpacking may make
 /// of `raw`. jemalloc's text may be gzip-compressed and pprof may lack its compression or have it twice; what is kept
 /// as `raw` is then as it should have come.
 ///
@@ -89,7 +89,7 @@ pub fn decode(raw: Vec<u8>, taken: WallTime, limit: usize) -> Result<Captured, D
             Ok(Captured { raw, encoding, profile, symbols: Symbols::default() })
         }
         encoding @ Encoding::Pprof => {
-            let (profile, symbols) = read_pprof(&raw, taken)?;
+            let (profile, symbols) = read_pprof(&raw, taken, limit)?;
             let raw = if pprof::is_gzip(&raw) { raw } else { compressed(&raw)? };
             Ok(Captured { raw, encoding, profile, symbols })
         }
@@ -97,9 +97,26 @@ pub fn decode(raw: Vec<u8>, taken: WallTime, limit: usize) -> Result<Captured, D
 }
 
 /// The time is the caller's and not the one in the profile, so that profiles of one series share one clock.
-fn read_pprof(raw: &[u8], taken: WallTime) -> Result<(Profile, Symbols), PprofError> {
-    let read = pprof::read(raw, &ReadLimits::default())?;
+fn read_pprof(raw: &[u8], taken: WallTime, limit: usize) -> Result<(Profile, Symbols), PprofError> {
+    let read = pprof::read(raw, &limits(limit))?;
     Ok((Profile { taken, ..read.profile }, read.symbols))
+}
+
+/// Limits under which each part of a profile, read, takes about `limit` bytes at most: eight for a frame, about
+/// 64 for a sample, a location or a function without its texts.
+fn limits(limit: usize) -> ReadLimits {
+    let usual = ReadLimits::default();
+    let entries = limit / 64;
+    ReadLimits {
+        max_bytes: usual.max_bytes.min(limit),
+        max_frames: usual.max_frames.min(limit / 8),
+        max_samples: usual.max_samples.min(entries),
+        max_locations: usual.max_locations.min(entries),
+        max_functions: usual.max_functions.min(entries),
+        max_strings: usual.max_strings.min(entries),
+        max_text: usual.max_text.min(limit),
+        ..usual
+    }
 }
 
 /// Takes off a compression that was put around jemalloc's text, or around a pprof profile that has its own: servers
@@ -185,6 +202,18 @@ MAPPED_LIBRARIES:
         bomb.resize(4 << 20, b'\n');
         let bomb = compressed(&bomb).expect("packed");
         assert!(bomb.len() < 64 << 10);
+        let error = decode(bomb, WallTime(5.0), 1 << 20).expect_err("a bomb");
+        assert!(matches!(error, DecodeError::Pprof(PprofError::TooLarge(1_048_576))), "{error}");
+    }
+
+    #[test]
+    fn a_bomb_within_pprof_is_unpacked_up_to_the_limit() {
+        let mut bomb = pprof::gunzip(&pprof_of(&profile()), 1 << 20).expect("unpacked");
+        // Comments without end: field 13, each the text of index zero.
+        for _ in 0..1 << 20 {
+            bomb.extend_from_slice(&[0x68, 0]);
+        }
+        let bomb = compressed(&bomb).expect("packed");
         let error = decode(bomb, WallTime(5.0), 1 << 20).expect_err("a bomb");
         assert!(matches!(error, DecodeError::Pprof(PprofError::TooLarge(1_048_576))), "{error}");
     }

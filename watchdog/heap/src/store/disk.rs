@@ -53,7 +53,7 @@ impl Dir {
         found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The dumps that are there, and the highest sequence number of any file. Removes what a crash left.
+    /// The dumps that are there in the order they were stored, and the highest sequence number of any file. Removes what a crash left.
     pub(super) fn take_stock(&self) -> Result<(Vec<DumpMeta>, u64), StoreError> {
         let failed = |source| StoreError::Io { path: self.0.clone(), source };
         let mut stock = Stock::default();

@@ -1,17 +1,14 @@
 //! The descriptions of all dumps of a store, in memory.
 
-use watchdog_core::units::WallTime;
-
-use super::retention;
-use super::{DumpMeta, StoreBounds};
+use super::DumpMeta;
 
 /// In the order the dumps were stored; retention bounds their number.
 #[derive(Debug)]
 pub(super) struct Index(Vec<DumpMeta>);
 
 impl Index {
-    pub(super) fn new(mut dumps: Vec<DumpMeta>) -> Self {
-        dumps.sort_by_key(DumpMeta::sequence);
+    /// `dumps` in the order they were stored.
+    pub(super) fn new(dumps: Vec<DumpMeta>) -> Self {
         let mut index = Self(Vec::with_capacity(dumps.len()));
         for dump in dumps {
             index.add(dump);
@@ -37,17 +34,5 @@ impl Index {
 
     pub(super) fn dumps(&self) -> std::slice::Iter<'_, DumpMeta> {
         self.0.iter()
-    }
-
-    /// The dumps that must go.
-    pub(super) fn surplus(
-        &self,
-        written: Option<&str>,
-        bounds: &StoreBounds,
-        now: WallTime,
-    ) -> Vec<DumpMeta> {
-        let dumps: Vec<&DumpMeta> = self.0.iter().collect();
-        let gone = retention::surplus(&dumps, written, bounds, now);
-        self.0.iter().filter(|dump| gone.contains(&dump.id)).cloned().collect()
     }
 }

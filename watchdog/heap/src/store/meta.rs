@@ -182,11 +182,6 @@ impl DumpMeta {
         }
     }
 
-    /// Order of storing, which a jump of the wall clock cannot change.
-    pub(super) fn sequence(&self) -> u64 {
-        sequence(&self.id).unwrap_or(0)
-    }
-
     /// What the file with the raw bytes is called.
     pub(super) fn file(&self) -> String {
         format!("{}.{}", self.id, self.encoding.extension())
@@ -211,7 +206,7 @@ fn build_id(id: Option<String>) -> Option<String> {
     id.filter(hexadecimal).filter(|id| id.len() <= MAX_BUILD_ID)
 }
 
-/// The sequence number at the end of an id; `None` for anything a store would not name a dump.
+/// The number at the end of an id: the order of storing, which a jump of the wall clock cannot change. `None` for anything a store would not name a dump.
 pub(super) fn sequence(id: &str) -> Option<u64> {
     let (name, number) = id.rsplit_once('-')?;
     let (name, second) = name.rsplit_once('-')?;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use watchdog_core::units::{Bytes, WallTime};
 
 use super::*;
-use crate::store::NewDump;
+use crate::store::{NewDump, meta};
 
 const WIDE: StoreBounds = StoreBounds {
     count_per_target: 1000,
@@ -38,18 +38,22 @@ impl Kept {
     }
 
     fn remove(&mut self, written: Option<&str>, bounds: &StoreBounds, now: f64) {
-        let dumps: Vec<_> = self.dumps.iter().collect();
-        let gone = surplus(&dumps, written, bounds, WallTime(now));
+        let gone = surplus(&self.dumps, written, bounds, WallTime(now));
+        let gone: Vec<String> = gone.into_iter().map(|dump| dump.id.clone()).collect();
         self.dumps.retain(|dump| !gone.contains(&dump.id));
     }
 
     fn sequences(&self) -> Vec<u64> {
-        self.dumps.iter().map(DumpMeta::sequence).collect()
+        self.dumps.iter().map(sequence).collect()
     }
 
     fn taken(&self) -> Vec<f64> {
         self.dumps.iter().map(|dump| dump.taken.0).collect()
     }
+}
+
+fn sequence(dump: &DumpMeta) -> u64 {
+    meta::sequence(&dump.id).expect("an id")
 }
 
 /// Stores `a1 a2 b1 …`, a target and its ramp each, a second apart.
@@ -138,6 +142,17 @@ fn in_all_targets_there_are_at_most_a_thousand() {
 }
 
 #[test]
+fn a_dump_that_narrowed_bounds_have_no_room_for_goes_alone() {
+    let mut kept = Kept::default();
+    for target in ["a", "b", "c"] {
+        kept.put(target, "1", 0.0, &WIDE);
+    }
+    kept.dumps[2].bytes = Bytes(1000);
+    kept.remove(None, &total(25), 0.0);
+    assert_eq!(kept.sequences(), [0, 1]);
+}
+
+#[test]
 fn dumps_that_are_too_old_go_but_a_targets_newest_stays() {
     let bounds = StoreBounds { max_age: Some(Duration::from_secs(100)), ..WIDE };
     let mut kept = Kept::default();
@@ -180,7 +195,8 @@ proptest! {
         let mut kept = Kept::default();
         for (target, ramp, taken) in dumps {
             kept.put(&target.to_string(), &ramp.to_string(), taken, &bounds);
-            let refs: Vec<_> = kept.dumps.iter().collect();
+            let kept_dumps = kept.dumps.iter().enumerate();
+            let refs: Vec<_> = kept_dumps.map(|(at, dump)| Entry { at, dump }).collect();
             prop_assert_eq!(kept.sequences().last().copied(), Some(kept.next - 1));
             prop_assert!(refs.len() as u64 * 10 <= total_bytes);
             for of_target in grouped(&refs, |dump| &dump.target).into_values() {
@@ -208,7 +224,7 @@ proptest! {
             prop_assert_eq!(kept.sequences()[0], 0);
             prop_assert_eq!(taken.len(), came.len().min(MAX_OF_RAMP));
             for (dumps, times) in kept.dumps.windows(2).zip(taken.windows(2)) {
-                let as_they_came = dumps[0].sequence() + 1 == dumps[1].sequence();
+                let as_they_came = sequence(&dumps[0]) + 1 == sequence(&dumps[1]);
                 prop_assert!(as_they_came || times[1] - times[0] <= now / 2.0 + 1e-9);
             }
         }
