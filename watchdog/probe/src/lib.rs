@@ -28,6 +28,8 @@
 mod configuration;
 mod dump;
 mod error;
+#[cfg(feature = "frame-pointers")]
+mod frame_pointers;
 mod recorder;
 mod routes;
 mod statistics;

@@ -36,7 +36,11 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 
 extern "C" fn before_main() {
     // Whatever is wrong is said by `record`, when there is somebody to say it to. A panic here would end the program.
-    let _ = std::panic::catch_unwind(|| directory().map(|directory| begin(Path::new(&directory))));
+    let _ = std::panic::catch_unwind(|| {
+        #[cfg(feature = "frame-pointers")]
+        let _ = crate::frame_pointers::install();
+        directory().map(|directory| begin(Path::new(&directory)))
+    });
 }
 
 fn directory() -> Option<OsString> {

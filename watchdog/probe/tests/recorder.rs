@@ -201,7 +201,11 @@ fn assert_same(dump: &HashMap<Vec<u64>, Counts>, snapshot: &Snapshot) {
     }
     // Nearly all that is sampled is of the operations above, and each of them has one size.
     let all: u64 = dump.values().map(|counts| counts[2]).sum();
-    assert!(all > 50_000 && of_one_size * 100 > all * 99, "{of_one_size} of {all}");
+    assert!(
+        all > 50_000 && of_one_size * 100 > all * 99,
+        "{of_one_size} of {all}; with the feature frame-pointers, build all with -C force-frame-pointers=yes and \
+         CFLAGS=-fno-omit-frame-pointer"
+    );
     // Claiming the recorder allocates a few names before anything is recorded.
     assert!(before <= 20, "{before} samples are not recorded");
     // Printing a line is all that the child does after its dump.
