@@ -165,7 +165,9 @@ impl Raw {
     }
 
     fn message(self, field: u64, message: Self) -> Self {
-        self.bytes(field, &message.0)
+        let mut raw = self.varint(field << 3 | 2).varint(message.0.len() as u64);
+        raw.0.extend(message.0);
+        raw
     }
 
     fn strings(mut self, strings: &[&str]) -> Self {

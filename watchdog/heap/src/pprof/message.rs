@@ -116,10 +116,8 @@ impl<'a> Tables<'a> {
             9 => self.time_nanos = value.number()?,
             11 => self.period_type = value_type(value)?,
             12 => self.period = value.number()?,
-            13 => {
-                if !numbers(value, MAX_COMMENTS, &mut self.comments)? {
-                    return Err(PprofError::TooMany { what: "comments", limit: MAX_COMMENTS });
-                }
+            13 if !numbers(value, MAX_COMMENTS, &mut self.comments)? => {
+                return Err(PprofError::TooMany { what: "comments", limit: MAX_COMMENTS });
             }
             _ => {}
         }
