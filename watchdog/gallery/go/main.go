@@ -113,7 +113,7 @@ func receiveUpload(id, size int) {
 		buffer[i] = byte(id + i)
 	}
 	<-scanned
-	fmt.Fprintln(os.Stderr, id, len(buffer))
+	os.Stderr.Write(buffer)
 }
 
 // The first bytes of each upload, by which its kind is known.
