@@ -2,6 +2,7 @@
 
 mod detect;
 mod footprint;
+mod heap;
 mod quiet;
 mod race;
 pub(crate) mod table;
@@ -32,6 +33,8 @@ enum Which {
     Footprint(footprint::FootprintArgs),
     /// The detector beside the alert rules people run: leaks caught, how early, false alarms, cost.
     Detect(detect::DetectArgs),
+    /// The heap profiler beside the tools people use: speed, memory, the recorder, what is known after a kill.
+    Heap(heap::HeapArgs),
 }
 
 /// Runs them; true when every bound holds.
@@ -41,6 +44,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         Which::Quiet(quiet::QuietArgs::default()),
         Which::Footprint(footprint::FootprintArgs::default()),
         Which::Detect(detect::DetectArgs::default()),
+        Which::Heap(heap::HeapArgs::default()),
     ];
     let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
     let (mut ok, mut results) = (true, serde_json::Map::new());
@@ -50,6 +54,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Which::Quiet(args) => ("quiet", quiet::run(&Binaries::build()?, args)?),
             Which::Footprint(args) => ("footprint", footprint::run(&Binaries::build()?, args)?),
             Which::Detect(args) => ("detect", detect::run(args)?),
+            Which::Heap(args) => ("heap", heap::run(args)?),
         };
         ok &= passed;
         results.insert(name.into(), result);

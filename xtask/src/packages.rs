@@ -33,6 +33,21 @@ pub(crate) const EXPORTERS: [Package; 2] = [
     Package { name: "prometheus-node-exporter", probe: &[], why: "the footprint's comparison" },
 ];
 
+/// What the heap profiler is measured with and compared with.
+pub(crate) const HEAP: [Package; 3] = [
+    Package {
+        name: "libjemalloc-dev",
+        probe: &["jeprof", "--version"],
+        why: "jeprof, the comparison",
+    },
+    Package {
+        name: "binutils",
+        probe: &["nm", "--version"],
+        why: "lists functions; jeprof uses it",
+    },
+    Package { name: "time", probe: &["time", "--version"], why: "peak memory of a process" },
+];
+
 /// Installs those that are missing.
 pub(crate) fn ensure(packages: &[Package]) -> Result<()> {
     let missing: Vec<_> = packages.iter().filter(|package| !is_there(package)).collect();
