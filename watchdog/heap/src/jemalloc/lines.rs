@@ -90,6 +90,19 @@ const fn digits() -> [u8; 256] {
 fn leading_hexadecimal(mut text: &[u8]) -> Option<(u64, &[u8])> {
     let before = text.len();
     let mut value = 0_u64;
+    // Four at a time: an address has twelve, and a dump has millions of them.
+    while let [a, b, c, d, rest @ ..] = text {
+        let [a, b, c, d] = [a, b, c, d].map(|byte| DIGITS[usize::from(*byte)]);
+        if a | b | c | d == NO_DIGIT {
+            break;
+        }
+        if value >> 48 != 0 {
+            return None;
+        }
+        let four = [a, b, c, d].iter().fold(0, |four, digit| four << 4 | u64::from(*digit));
+        value = value << 16 | four;
+        text = rest;
+    }
     while let [byte, rest @ ..] = text {
         let digit = DIGITS[usize::from(*byte)];
         if digit == NO_DIGIT {

@@ -25,17 +25,17 @@ pub fn write(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
     }
     let period = profile.sample_period.0.max(1);
     let mut text = Vec::with_capacity(4096);
-    let (in_use, ever) = totals(&profile.stacks, period);
+    let all: Vec<_> = profile.stacks.iter().map(|sample| counts(sample, period)).collect();
+    let (in_use, ever) = totals(&all);
     writeln!(text, "heap_v2/{period}")?;
     write_counts(&mut text, in_use, ever)?;
-    for sample in &profile.stacks {
+    for (sample, (in_use, ever)) in profile.stacks.iter().zip(all) {
         text.push(b'@');
         for address in &sample.stack {
             text.extend_from_slice(b" 0x");
             push_hexadecimal(&mut text, *address);
         }
         text.push(b'\n');
-        let (in_use, ever) = counts(sample, period);
         write_counts(&mut text, in_use, ever)?;
         out.write_all(&text)?;
         text.clear();
@@ -59,17 +59,14 @@ fn counts(sample: &StackSample, period: u64) -> (Counts, Counts) {
     )
 }
 
-fn totals(stacks: &[StackSample], period: u64) -> (Counts, Counts) {
-    let add = |sum: Counts, one: Counts| Counts {
+fn totals(all: &[(Counts, Counts)]) -> (Counts, Counts) {
+    let add = |sum: Counts, one: &Counts| Counts {
         objects: sum.objects.saturating_add(one.objects),
         bytes: sum.bytes.saturating_add(one.bytes),
     };
-    stacks
-        .iter()
-        .map(|sample| counts(sample, period))
-        .fold((Counts::default(), Counts::default()), |(in_use, ever), (more_in_use, more_ever)| {
-            (add(in_use, more_in_use), add(ever, more_ever))
-        })
+    all.iter().fold((Counts::default(), Counts::default()), |(in_use, ever), (one, one_ever)| {
+        (add(in_use, one), add(ever, one_ever))
+    })
 }
 
 fn write_counts(text: &mut Vec<u8>, in_use: Counts, ever: Counts) -> io::Result<()> {
