@@ -10,8 +10,8 @@ use watchdog_collect::process::SelfReader;
 use watchdog_core::detector::DetectorConfig;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Change, Incident};
-use watchdog_core::units::{Moment, WallTime};
 use watchdog_core::profile::Profile;
+use watchdog_core::units::{Moment, WallTime};
 use watchdog_heap::store::DumpStore;
 use watchdog_heap::symbolize::{SymbolCache, Symbolizer};
 use watchdog_heap::symbols::Symbols;
@@ -323,7 +323,16 @@ mod tests {
         let store = DumpStore::open(dir.path().into(), bounds).unwrap();
         let pipeline = Pipeline::start(Vec::new(), &Options::default());
         let restored = Restored { workloads, ..Restored::cold(Path::new(PROC)) };
-        (Context::new(DetectorConfig::default(), store, Profiling::default(), pipeline, restored), dir)
+        (
+            Context::new(
+                DetectorConfig::default(),
+                store,
+                Profiling::default(),
+                pipeline,
+                restored,
+            ),
+            dir,
+        )
     }
 
     fn workload_of(pid: u32) -> Workload {

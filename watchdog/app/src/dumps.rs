@@ -47,8 +47,10 @@ impl Dumps for Context {
                 Some(base) => Some(self.stored(base).await?.0),
                 None => None,
             };
-            blocking(move || rendered(shown, base, format, &meta.target, encoding(meta.encoding)))
-                .await
+            blocking(move || {
+                rendered(&shown, base.as_ref(), format, &meta.target, encoding(meta.encoding))
+            })
+            .await
         })
     }
 
@@ -66,7 +68,8 @@ impl Dumps for Context {
             let shown = self.show(&target).await?;
             let Ok(_turn) = self.rendering.acquire().await else { return Err(RenderError::Busy) };
             let encoding = Encoding::JemallocText;
-            blocking(move || rendered(shown, earlier, wanted.format, &target, encoding)).await
+            blocking(move || rendered(&shown, earlier.as_ref(), wanted.format, &target, encoding))
+                .await
         })
     }
 }
@@ -100,13 +103,7 @@ impl Context {
         let store = Arc::clone(&self.store);
         blocking(move || {
             let loaded = store.load(&id).map_err(|error| RenderError::Failed(error.to_string()))?;
-            let mut profile = loaded.profile;
-            for mapping in &mut profile.mappings {
-                let module = meta.modules.iter().find(|module| module.path == mapping.path);
-                mapping.build_id =
-                    mapping.build_id.take().or_else(|| module.and_then(|m| m.build_id.clone()));
-            }
-            let (profile, symbols) = (Arc::new(profile), Arc::new(loaded.symbols));
+            let (profile, symbols) = (Arc::new(loaded.profile), Arc::new(loaded.symbols));
             Ok((Shown { profile, symbols, symbolizer: Some(symbolizer) }, meta))
         })
         .await
@@ -114,16 +111,15 @@ impl Context {
 }
 
 fn rendered(
-    now: Shown,
-    earlier: Option<Shown>,
+    now: &Shown,
+    earlier: Option<&Shown>,
     format: Format,
     target: &str,
     encoding: Encoding,
 ) -> Result<Rendered, RenderError> {
     let taken = now.profile.taken;
-    let difference =
-        earlier.map(|earlier| Difference::between(&earlier.profile, &now.profile));
-    let symbols = named(&now, difference.as_ref());
+    let difference = earlier.map(|earlier| Difference::between(&earlier.profile, &now.profile));
+    let symbols = named(now, difference.as_ref());
     let subject = match &difference {
         None => Subject::Profile(&now.profile),
         Some(difference) => Subject::Difference(difference),

@@ -10,9 +10,9 @@ use anyhow::{Context as _, bail};
 use watchdog_core::profile::Profile;
 use watchdog_core::units::{Bytes, WallTime};
 use watchdog_heap::difference::Difference;
+use watchdog_heap::format::{self, Limits};
 use watchdog_heap::symbolize::Symbolizer;
 use watchdog_heap::symbols::Symbols;
-use watchdog_heap::format::{self, Limits};
 use watchdog_heap::top;
 use watchdog_web::dumps::Format;
 
@@ -137,8 +137,9 @@ fn read_bounded(from: impl Read) -> anyhow::Result<Vec<u8>> {
 
 fn write(path: Option<&Path>, bytes: &[u8], is_binary: bool) -> anyhow::Result<()> {
     match path {
-        Some(path) => std::fs::write(path, bytes)
-            .with_context(|| format!("cannot write {}", path.display())),
+        Some(path) => {
+            std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        }
         None if is_binary && io::stdout().is_terminal() => {
             bail!("this is not for a terminal: name a file with --output, or pipe it")
         }

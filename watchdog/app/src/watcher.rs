@@ -26,7 +26,7 @@ use watchdog_collect::requests::RequestsClient;
 use watchdog_core::detector::{Assessment, Level};
 use watchdog_core::incident::{IncidentTracker, TargetIdentity};
 use watchdog_core::sample::{Allocator, Sample};
-use watchdog_core::units::{Bytes, Moment};
+use watchdog_core::units::{Bytes, Moment, WallTime};
 use watchdog_heap::capture::{DumpFiles, HeapClient, SourceKind};
 use watchdog_heap::symbolize::Symbolizer;
 
@@ -144,13 +144,15 @@ impl Clients {
 }
 
 impl Clients {
-    /// Where profiles come from while there is no flight recorder.
-    fn source(&mut self, proc_root: &Path, pid: u32) -> Option<Source> {
+    /// Where the profiles of a process that started then come from while there is no flight recorder.
+    fn source(&mut self, proc_root: &Path, pid: u32, started: WallTime) -> Option<Source> {
         if let Some(pprof) = self.pprof.take() {
             return Some(Source::Http(Arc::new(pprof), SourceKind::Go));
         }
         if let Some(files) = self.files.take() {
-            return Some(Source::Files(Arc::new(files), source::own_pid(proc_root, pid), None));
+            // Of an earlier process that had the same id in its container, they are another's.
+            let files = Arc::new(files.since(started));
+            return Some(Source::Files(files, source::own_pid(proc_root, pid), None));
         }
         let heap = self.probe.as_ref().map(|probe| Arc::new(probe.heap.clone()));
         heap.map(|heap| Source::Http(heap, SourceKind::Probe))
@@ -163,7 +165,7 @@ impl Watcher {
         context: Arc<Context>,
         slot: Arc<Slot>,
         name: String,
-        collector: Collector,
+        mut collector: Collector,
         mut clients: Clients,
     ) -> Self {
         let identity = TargetIdentity {
@@ -176,7 +178,10 @@ impl Watcher {
         };
         let symbolizer = symbols_of(&context, &name, &collector);
         lock(&slot.symbolizer).clone_from(&symbolizer);
-        let other = clients.source(&context.proc_root, collector.pid());
+        // A process that has ended already has written nothing since.
+        let age = collector.age().unwrap_or(0.0);
+        let started = context.now().1.plus(-age);
+        let other = clients.source(&context.proc_root, collector.pid(), started);
         {
             let mut status = lock(&slot.status);
             (status.identity, status.recorder) = (identity.clone(), false);

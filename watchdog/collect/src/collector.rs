@@ -117,6 +117,14 @@ impl Collector {
         resolve(self.limit_override, self.cgroup_limit, self.downward_limit)
     }
 
+    /// Seconds since the process started.
+    ///
+    /// # Errors
+    /// When it is gone or cannot be read.
+    pub fn age(&mut self) -> Result<f64, CollectError> {
+        self.process.age()
+    }
+
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::profile::{Frame, Profile};
 use crate::units::Bytes;
 use growth::{Course, Digest, Growth, growth};
-use own::is_own_code;
+use own::first_own;
 
 /// A function is only named on at least this many profiles: two ends show a difference, the one between shows whether it
 /// still grows.
@@ -113,6 +113,12 @@ struct Suspect {
 }
 
 impl Suspect {
+    /// Functions of one name in two files are two.
+    fn is(&self, frame: &Frame) -> bool {
+        let same = |own: &Frame| own.function == frame.function && own.file == frame.file;
+        self.frames.first().is_some_and(same)
+    }
+
     fn share(&self, total: f64) -> f64 {
         self.growth.as_f64() / total
     }
@@ -191,9 +197,9 @@ pub fn name_holders(
 fn gathered(grown: &[Growth<'_>], named: Vec<Vec<Frame>>) -> Vec<Suspect> {
     let mut suspects: Vec<Suspect> = Vec::new();
     for (growth, frames) in grown.iter().zip(named) {
-        let Some(own) = frames.iter().position(is_own_code) else { continue };
+        let Some(own) = first_own(&frames) else { continue };
         let frames = outwards(frames, own);
-        match suspects.iter_mut().find(|s| s.frames[0].function == frames[0].function) {
+        match suspects.iter_mut().find(|suspect| suspect.is(&frames[0])) {
             Some(suspect) => {
                 suspect.growth = suspect.growth + growth.bytes;
                 suspect.samples += growth.samples;
@@ -254,7 +260,24 @@ fn missing<'a>(mut suspects: impl Iterator<Item = &'a Suspect>, total: f64) -> N
 fn outwards(mut frames: Vec<Frame>, own: usize) -> Vec<Frame> {
     frames.drain(..own);
     frames.truncate(MAX_FRAMES);
+    if let Some(name) = qualified(&frames)
+        && let Some(first) = frames.first_mut()
+    {
+        first.function = name;
+    }
     frames
+}
+
+/// A closure that was inlined has no path in line tables, only `{{closure}}`: it is told by the function around it, the
+/// next one of its file that has a name.
+fn qualified(frames: &[Frame]) -> Option<String> {
+    let is_anonymous = |function: &str| function.starts_with('{');
+    let (first, outer) = frames.split_first()?;
+    if !is_anonymous(&first.function) {
+        return None;
+    }
+    let around = outer.iter().find(|f| f.file == first.file && !is_anonymous(&f.function))?;
+    Some(format!("{}::{}", around.function, first.function))
 }
 
 #[cfg(test)]

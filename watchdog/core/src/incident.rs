@@ -209,9 +209,13 @@ impl IncidentTracker {
         news.then(|| change(incident))
     }
 
-    /// Says why no function is named; returns the incident if that is news.
+    /// Says why no function is named; returns the incident if that is news. A name that nobody was told yet is taken back:
+    /// what was a growth has settled. One that was told stays.
     pub fn culprit_pending(&mut self, reason: String, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
+        if incident.told.is_none() {
+            (incident.culprit, incident.suspects) = (None, Vec::new());
+        }
         if incident.culprit.is_some() || incident.culprit_pending.as_ref() == Some(&reason) {
             return None;
         }
@@ -383,6 +387,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_nobody_was_told_is_taken_back_when_the_growth_settles() {
+        let mut tracker = tracker();
+        tracker.observe(&at(Level::Suspect), WallTime(1.0));
+        tracker.name_culprits(vec![Culprit::default()], WallTime(2.0)).expect("named");
+        let change = tracker.culprit_pending("it has settled".into(), WallTime(3.0)).expect("news");
+        assert_eq!((change.incident.culprit, change.incident.suspects), (None, Vec::new()));
+        assert_eq!(change.incident.culprit_pending.as_deref(), Some("it has settled"));
+    }
+
+    #[test]
     fn naming_the_culprit_completes_the_same_incident() {
         let mut tracker = tracker();
         let opened = tracker.observe(&at(Level::Leak), WallTime(1.0)).expect("opened");
@@ -402,6 +416,7 @@ mod tests {
         assert_eq!(again, None, "the same name is no news");
         let kept = tracker.open().and_then(|open| open.culprit.as_ref()).expect("a culprit");
         assert_eq!(kept.growth, Bytes(2));
+        assert_eq!(tracker.culprit_pending("settled".into(), WallTime(4.5)), None, "it was told");
         let second = Culprit { frame: frame("g"), ..Culprit::default() };
         let both = tracker.name_culprits(vec![more, second], WallTime(5.0)).expect("a second one");
         assert_eq!(both.incident.suspects.len(), 2);

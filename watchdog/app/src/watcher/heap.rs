@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watchdog_core::detector::{Assessment, Level};
-use watchdog_core::incident::{Change, TargetIdentity};
+use watchdog_core::incident::{Change, Incident, TargetIdentity};
 use watchdog_core::profile::{Mapping, Profile};
 use watchdog_core::sample::Sample;
 use watchdog_core::units::{Bytes, Moment, WallTime};
@@ -21,11 +21,12 @@ use crate::context::{CaptureRequest, Shown, lock};
 use crate::policy::{CapturePolicy, Decision, Reason};
 use crate::recorders::Table;
 
-/// Seconds between two looks at a source that costs the process nothing, while it is calm and while nobody is named.
+/// Seconds between two looks at a source that costs the process nothing, while it is calm, and once the function is
+/// known: its figures stay fresh.
 const LOOK_CALM: f64 = 30.0;
-const LOOK_DANGER: f64 = 0.5;
-/// The same once the function is named: its figures stay fresh.
 const LOOK_NAMED: f64 = 5.0;
+/// The shortest pause: a look and the names after it take milliseconds.
+const LOOK_DANGER: f64 = 0.1;
 
 /// What is known of the heap of one process.
 #[derive(Default)]
@@ -67,9 +68,11 @@ impl Heap {
     }
 
     fn look_is_due(&mut self, seen: &Assessment, named: bool) -> bool {
+        let left = seen.forecast.map_or(f64::INFINITY, |forecast| forecast.low);
         let gap = match (seen.level > Level::Calm, named) {
             (false, _) => LOOK_CALM,
-            (true, false) => LOOK_DANGER,
+            // Several before the end however near it is.
+            (true, false) => (left / 50.0).clamp(LOOK_DANGER, LOOK_NAMED),
             (true, true) => LOOK_NAMED,
         };
         let due = self.looked.is_none_or(|looked| seen.at.since(looked) >= gap);
@@ -87,7 +90,9 @@ impl Watcher {
         if self.heap.taking || !self.profiling {
             return;
         }
-        let named = self.tracker.open().is_some_and(|open| open.culprit.is_some());
+        // While nobody is told, a name may still be taken back.
+        let named = |open: &Incident| open.culprit.is_some() && open.told.is_some();
+        let named = self.tracker.open().is_some_and(named);
         let (warm_up, headroom) = (self.context.detector.warm_up, source.kind().headroom());
         match self.heap.policy.decide(sample, seen, warm_up, named, headroom) {
             Decision::Take(reason) => self.take(source, reason, None),
@@ -119,7 +124,8 @@ impl Watcher {
         }
         self.heap.taking = true;
         let (_, wall) = self.context.now();
-        let (symbolizer, mappings) = (self.heap.symbolizer.clone(), Arc::clone(&self.heap.mappings));
+        let (symbolizer, mappings) =
+            (self.heap.symbolizer.clone(), Arc::clone(&self.heap.mappings));
         let taken = source.take(wall, symbolizer, mappings);
         self.jobs.spawn(jobs::take(taken, reason, request));
     }
@@ -256,8 +262,10 @@ impl Watcher {
         tracing::warn!(target_name = %self.name, error, "no heap profile");
         lock(&self.slot.status).captures.failed += 1;
         let (_, wall) = self.context.now();
-        if let Some(change) =
-            self.tracker.culprit_pending(format!("no heap profile: {error}"), wall)
+        // A name that earlier profiles gave stays as good as it was.
+        if self.tracker.open().is_some_and(|open| open.culprit.is_none())
+            && let Some(change) =
+                self.tracker.culprit_pending(format!("no heap profile: {error}"), wall)
         {
             self.context.changed(change);
         }

@@ -21,6 +21,8 @@ const MIN_LATE: f64 = 0.25;
 /// What a stack gave back between two profiles, as a share of what it took in all: more than this is work that comes and
 /// goes.
 const MAX_FALLS: f64 = 0.5;
+/// Up to this share of a growth, it has not begun yet.
+const LEAD_IN: f64 = 0.1;
 /// Half of the normal distribution's central 90 %, in standard deviations.
 const Z90: f64 = 1.645;
 
@@ -173,9 +175,21 @@ impl Course {
         if falls > noise && falls > MAX_FALLS * (grown + falls) {
             return false;
         }
+        let (least, ..) = self.rate(times);
+        if least <= 0.0 {
+            return false;
+        }
         self.later_half(times).is_none_or(|(grown_late, share_of_time)| {
             grown_late + noise * share_of_time.sqrt() >= MIN_LATE * grown * share_of_time
         })
+    }
+
+    /// The last profile before the growth began, but so that three are left.
+    fn began(&self) -> usize {
+        let (Some(first), Some(last)) = (self.held.first(), self.held.last()) else { return 0 };
+        let small = first + LEAD_IN * (last - first);
+        let before = self.held.iter().take(self.held.len().saturating_sub(2));
+        before.enumerate().take_while(|(_, held)| **held <= small).last().map_or(0, |(at, _)| at)
     }
 
     /// Growth since the profile nearest to the middle of the time, and the share of the time since; `None` for two
@@ -191,9 +205,9 @@ impl Course {
     }
 
     /// Growth in bytes per second with its central 90 %: low, estimate, high. Over the profiles since the growth began:
-    /// the first, which may be hours older, is left out when there are enough others.
+    /// those before may be hours older.
     pub(super) fn rate(&self, times: &[f64]) -> (f64, f64, f64) {
-        let from = usize::from(times.len() > 3);
+        let from = self.began();
         let (times, held) = (&times[from..], &self.held[from..]);
         let (Some(&t0), Some(&t1)) = (times.first(), times.last()) else { return (0.0, 0.0, 0.0) };
         let span = t1 - t0;

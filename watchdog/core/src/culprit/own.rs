@@ -4,7 +4,7 @@ use crate::profile::Frame;
 
 /// Whether a function belongs to the allocator or to what Rust puts right in front of it.
 pub fn is_allocator(function: &str) -> bool {
-    const PREFIXES: [&str; 13] = [
+    const PREFIXES: [&str; 16] = [
         "_rjem_",
         "prof_",
         "je_",
@@ -16,6 +16,9 @@ pub fn is_allocator(function: &str) -> bool {
         "tikv_jemallocator::",
         "imalloc",
         "do_rallocx",
+        "irallocx",
+        "ixallocx",
+        "imallocx",
         "ialloc",
         "arena_",
     ];
@@ -24,12 +27,32 @@ pub fn is_allocator(function: &str) -> bool {
         || function.starts_with("<alloc::alloc::Global")
 }
 
-/// Whether a frame is the program's own code rather than the standard library, a runtime or a dependency.
-///
+/// Whether a frame belongs to the allocator. Where a call was inlined, line tables give its name without its module
+/// (`alloc`), and then the file tells.
+pub fn is_allocator_frame(frame: &Frame) -> bool {
+    const PATHS: [&str; 4] = [
+        "tikv-jemalloc",
+        "/library/alloc/src/alloc.rs",
+        "/library/alloc/src/raw_vec",
+        "/jemalloc/",
+    ];
+    is_allocator(&frame.function)
+        || frame.file.as_ref().is_some_and(|file| PATHS.iter().any(|part| file.contains(part)))
+}
+
+/// The first frame of a stack that is the program's own code rather than the standard library, a runtime or a
+/// dependency; the stack is given from the inside out. Where some frames have a source file, those without are of
+/// libraries that were built without line tables.
+pub fn first_own(frames: &[Frame]) -> Option<usize> {
+    let by_file = frames.iter().position(|frame| frame.file.is_some() && is_own_code(frame));
+    by_file.or_else(|| frames.iter().position(is_own_code))
+}
+
 /// The source path decides where there is one: cargo unpacks registry crates under `registry/src` and git ones
-/// under `git/checkouts`, rustc's library sits under `/rustc/HASH/`, and Go's under its module cache or GOROOT.
-/// Without line tables only the name is left, and only well-known libraries can be told by it.
-pub fn is_own_code(frame: &Frame) -> bool {
+/// under `git/checkouts`, and builds what is not Rust under `build/CRATE-HASH/out`; rustc's library sits under
+/// `/rustc/HASH/`, and Go's under its module cache or GOROOT. Without line tables only the name is left, and only
+/// well-known libraries can be told by it.
+fn is_own_code(frame: &Frame) -> bool {
     const FOREIGN_PATHS: [&str; 9] = [
         "/registry/src/",
         "/git/checkouts/",
@@ -41,15 +64,19 @@ pub fn is_own_code(frame: &Frame) -> bool {
         "/usr/lib/go",
         "/usr/src/",
     ];
-    if frame.function.contains("+0x") && frame.file.is_none() {
-        return false;
-    }
     match &frame.file {
         Some(file) => {
-            !FOREIGN_PATHS.iter().any(|part| file.contains(part)) && !is_library(&frame.function)
+            let is_built = file.contains("/build/") && file.contains("/out/");
+            let is_foreign = FOREIGN_PATHS.iter().any(|part| file.contains(part));
+            !is_foreign && !(is_built && !file.ends_with(".rs")) && !is_jemalloc(&frame.function)
         }
-        None => !is_library(&frame.function),
+        None => !frame.function.contains("+0x") && !is_library(&frame.function),
     }
+}
+
+/// Names that nobody else gives: jemalloc's own, whatever path its source had when it was built.
+fn is_jemalloc(function: &str) -> bool {
+    ["_rjem_", "je_", "jemalloc_"].iter().any(|prefix| function.starts_with(prefix))
 }
 
 fn is_library(function: &str) -> bool {
@@ -103,4 +130,48 @@ fn is_library(function: &str) -> bool {
     let path = function.trim_start_matches(['<', '&', '*']).trim_start_matches("dyn ");
     let krate: &str = path.split("::").next().unwrap_or(path);
     path.contains("::") && CRATES.contains(&krate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, file: Option<&str>) -> Frame {
+        Frame { function: function.into(), file: file.map(Into::into), line: None }
+    }
+
+    #[test]
+    fn jemalloc_built_by_cargo_is_foreign_and_generated_rust_is_own() {
+        let built = "/src/target/release/build/tikv-jemalloc-sys-1/out/build/src/jemalloc.c";
+        assert!(!is_own_code(&frame("irallocx_prof", Some(built))));
+        let generated = "/src/target/release/build/shop-1/out/schema.rs";
+        assert!(is_own_code(&frame("Schema::decode", Some(generated))));
+    }
+
+    #[test]
+    fn own_functions_may_be_called_as_those_of_libraries_are() {
+        for function in ["clone", "arena_grow", "prof_of_concept", "malloc_pool"] {
+            assert!(is_own_code(&frame(function, Some("/app/src/pool.c"))), "{function}");
+        }
+        assert!(!is_own_code(&frame("clone", None)));
+    }
+
+    #[test]
+    fn a_library_without_line_tables_is_passed_over_when_others_have_them() {
+        let stack = [
+            frame("prometheus::vec::MetricVec<T>::with_label_values", None),
+            frame("shop::metrics::count", Some("/app/src/metrics.rs")),
+        ];
+        assert_eq!(first_own(&stack), Some(1));
+        assert_eq!(first_own(&stack[..1]), Some(0), "the only one there is");
+        assert_eq!(first_own(&[frame("libx.so+0x10", None)]), None);
+    }
+
+    #[test]
+    fn inlined_allocator_frames_are_told_by_their_file() {
+        let file = Some("/rustc/abc/library/alloc/src/alloc.rs");
+        assert!(is_allocator_frame(&frame("alloc", file)));
+        assert!(is_allocator_frame(&frame("_rjem_je_malloc_default", None)));
+        assert!(!is_allocator_frame(&frame("alloc", Some("/app/src/pool.rs"))));
+    }
 }

@@ -156,3 +156,30 @@ fn of_a_single_profile_those_who_hold_most_are_named() {
     let little = profile(9.0, &[(&[3], 2, 4)]);
     assert!(matches!(name_holders(&little, resolve), Err(NotYet::TooFewSamples { .. })));
 }
+
+#[test]
+fn an_inlined_closure_is_told_by_the_function_around_it() {
+    let file = |name: &str| frame(name, "services/shop/src/lines.rs");
+    let stack = vec![
+        file("{{closure}}"),
+        frame("for_each", "/rustc/abc/library/core/src/iter.rs"),
+        file("{impl#0}"),
+        file("shop::lines::keep"),
+    ];
+    assert_eq!(outwards(stack, 0)[0].function, "shop::lines::keep::{{closure}}");
+    let alone = outwards(vec![file("{{closure}}")], 0);
+    assert_eq!(alone[0].function, "{{closure}}", "nobody is around it");
+}
+
+#[test]
+fn functions_of_one_name_in_two_files_are_two() {
+    let growths = series(&[(&[1], &[0, 20, 40]), (&[2], &[0, 20, 40])]);
+    let profiles: Vec<&Profile> = growths.iter().collect();
+    let (last, earlier) = profiles.split_last().expect("a profile");
+    let earlier: Vec<Digest> = earlier.iter().map(|profile| Digest::of(profile)).collect();
+    let resolve = |stacks: &[&[u64]]| {
+        stacks.iter().map(|s| vec![frame("handle", &format!("src/{}.rs", s[0]))]).collect()
+    };
+    let named = name_culprits(&earlier.iter().collect::<Vec<_>>(), last, resolve).expect("two");
+    assert_eq!(named.len(), 2);
+}
