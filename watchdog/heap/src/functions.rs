@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use watchdog_core::culprit::own::{is_allocator, is_own_code};
+use watchdog_core::culprit::own::{first_own, is_allocator_frame};
 use watchdog_core::profile::{Frame, Mapping};
 
 use crate::addresses::AddressMap;
@@ -86,8 +86,8 @@ impl<'a> Functions<'a> {
         for frame in symbols.frames(address) {
             let owner = match () {
                 () if is_placeholder(frame) => Owner::Nobody,
-                () if is_allocator(&frame.function) => Owner::Allocator,
-                () if is_own_code(frame) => Owner::Program,
+                () if is_allocator_frame(frame) => Owner::Allocator,
+                () if first_own(std::slice::from_ref(frame)).is_some() => Owner::Program,
                 () => Owner::Library,
             };
             let function = self.number(&frame.function, owner);

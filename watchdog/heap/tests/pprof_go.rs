@@ -229,7 +229,13 @@ fn shop(stacks: Vec<StackSample>) -> (Profile, Symbols) {
     symbols.insert(0x1001, vec![frame("_rjem_malloc", 1)]);
     symbols.insert(0x1101, vec![frame("alloc::alloc::alloc", 2), frame("shop::remember", 3)]);
     symbols.insert(0x1201, vec![frame("shop::serve(u8)", 4)]);
-    symbols.insert(0x1301, vec![frame("main", 5)]);
+    // Called as the allocator's inlined functions are, but the program's own.
+    symbols.insert(0x1301, vec![frame("alloc", 5)]);
+    let inlined = |function: &str| Frame {
+        file: Some("/rustc/abc/library/alloc/src/alloc.rs".into()),
+        ..frame(function, 6)
+    };
+    symbols.insert(0x1401, vec![inlined("alloc"), inlined("alloc_impl"), frame("shop::take", 7)]);
     let mapping = Mapping {
         start: 0x1000,
         end: 0x2000,
@@ -250,18 +256,23 @@ fn shop(stacks: Vec<StackSample>) -> (Profile, Symbols) {
 #[test]
 fn the_tool_shows_our_profile_without_the_allocators_frames() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (profile, symbols) =
-        shop(vec![sample(&[0x1001, 0x1101, 0x1201, 0x1301], 30), sample(&[0x1201, 0x1301], 10)]);
+    let (profile, symbols) = shop(vec![
+        sample(&[0x1001, 0x1101, 0x1201, 0x1301], 30),
+        sample(&[0x1201, 0x1301], 10),
+        sample(&[0x1401, 0x1301], 10),
+    ]);
     let path = dir.path().join("shop.pb.gz");
     write(&profile, &symbols, fs::File::create(&path).expect("created")).expect("written");
     let top = tool(dir.path(), &["-top", "-lines"], &path);
     assert!(top.contains("Type: inuse_space") && top.contains("Build ID: abcdef"), "{top}");
     assert!(
-        top.contains("30MB 75.00% 75.00%       30MB 75.00%  shop::remember src/shop.rs:3"),
+        top.contains("30MB 60.00% 60.00%       30MB 60.00%  shop::remember src/shop.rs:3"),
         "{top}"
     );
-    assert!(top.contains("10MB 25.00%   100%       40MB   100%  shop::serve"), "{top}");
+    assert!(top.contains(" 40MB 80.00%  shop::serve"), "{top}");
     assert!(!top.contains("_rjem_") && !top.contains("alloc::alloc"), "{top}");
+    assert!(top.contains("shop::take") && !top.contains("alloc_impl"), "{top}");
+    assert!(top.contains(" 50MB   100%  alloc src/shop.rs:5"), "the program's own: {top}");
     let raw = tool(dir.path(), &["-raw"], &path);
     assert!(raw.contains("0x1000") && raw.contains("_rjem_malloc"), "{raw}");
     assert!(raw.contains("inuse_space/bytes[dflt]"), "{raw}");

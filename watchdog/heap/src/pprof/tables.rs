@@ -1,8 +1,8 @@
 //! What the samples of a profile refer to, while it is written: texts, functions and locations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use watchdog_core::culprit::own::is_allocator;
+use watchdog_core::culprit::own::is_allocator_frame;
 use watchdog_core::profile::{Frame, Mapping};
 
 use super::wire::Message;
@@ -73,7 +73,8 @@ pub(super) struct Names<'a> {
     mappings: &'a [Mapping],
     functions: HashMap<(u64, u64), u64>,
     named: Vec<Named>,
-    allocator: Vec<String>,
+    /// Names of functions up to their arguments, and whether all with that name are the allocator's.
+    allocator: BTreeMap<String, bool>,
     line: Message,
     message: Message,
 }
@@ -85,7 +86,7 @@ impl<'a> Names<'a> {
             mappings,
             functions: HashMap::new(),
             named: vec![Named::default(); mappings.len()],
-            allocator: Vec::new(),
+            allocator: BTreeMap::new(),
             line: Message::default(),
             message: Message::default(),
         }
@@ -161,25 +162,27 @@ impl<'a> Names<'a> {
             self.line.number(3, name);
             self.line.number(4, file);
             out.length_delimited(FUNCTION, &self.line.bytes);
-            self.note_allocator(&frame.function);
+            self.note_owner(frame);
         }
         id
     }
 
-    /// Keeps the names for [`Self::drop_frames`].
-    fn note_allocator(&mut self, function: &str) {
-        // Readers compare what stands before the list of arguments.
-        let name = function.split('(').next().unwrap_or_default();
-        if is_allocator(function) && !name.is_empty() && !self.allocator.iter().any(|n| n == name) {
-            self.allocator.push(name.to_owned());
+    /// Keeps the names for [`Self::drop_frames`]. Readers compare what stands before the list of arguments.
+    fn note_owner(&mut self, frame: &Frame) {
+        let name = frame.function.split('(').next().unwrap_or_default();
+        let is_allocators = is_allocator_frame(frame);
+        match self.allocator.get_mut(name) {
+            Some(all) => *all &= is_allocators,
+            None => drop(self.allocator.insert(name.to_owned(), is_allocators)),
         }
     }
 
     /// The regular expression for frames that readers leave out together with what they called: the allocator's
-    /// own, which are the innermost of every stack and tell nobody anything.
+    /// own, which are the innermost of every stack and tell nobody anything. A name that somebody else's function has
+    /// too is not in it, because readers only have the name.
     pub(super) fn drop_frames(&self) -> String {
         const SPECIAL: &str = r"\.+*?()|[]{}^$";
-        let escape = |name: &String| {
+        let escape = |name: &str| {
             let mut escaped = String::with_capacity(name.len() + 8);
             for character in name.chars() {
                 if SPECIAL.contains(character) {
@@ -189,7 +192,8 @@ impl<'a> Names<'a> {
             }
             escaped
         };
-        self.allocator.iter().map(escape).collect::<Vec<_>>().join("|")
+        let names = self.allocator.iter().filter(|(name, all)| **all && !name.is_empty());
+        names.map(|(name, _)| escape(name)).collect::<Vec<_>>().join("|")
     }
 
     /// All mappings. The format wants the program's own first; that is the first that is no shared library.
