@@ -48,7 +48,7 @@ const STEPS: [Step; 11] = [
     Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 12] = [
     packages::BUILD[0],
     Package {
         name: "chromium",
@@ -70,6 +70,15 @@ const PACKAGES: [Package; 7] = [
         probe: &["python3", "-c", "import ensurepip, venv"],
         why: "validates what k8s/ renders to",
     },
+    Package { name: "gcc", probe: &["cc", "--version"], why: "builds the gallery's C program" },
+    Package {
+        name: "golang-go",
+        probe: &["sh", "-c", "go version || /usr/local/go/bin/go version"],
+        why: "builds the gallery's Go programs, and its pprof reads our profiles",
+    },
+    Package { name: "libjemalloc2", probe: &[], why: "is preloaded into the gallery's C program" },
+    Package { name: "libjemalloc-dev", probe: &["jeprof", "--version"], why: "brings jeprof" },
+    Package { name: "binutils", probe: &["addr2line", "--version"], why: "jeprof's and our own truth" },
     v2::PACKAGES[0],
     v2::PACKAGES[1],
 ];

@@ -68,7 +68,7 @@ fn is_own_code(frame: &Frame) -> bool {
         Some(file) => {
             let is_built = file.contains("/build/") && file.contains("/out/");
             let is_foreign = FOREIGN_PATHS.iter().any(|part| file.contains(part));
-            !is_foreign && !(is_built && !file.ends_with(".rs")) && !is_jemalloc(&frame.function)
+            !is_foreign && (!is_built || file.ends_with(".rs")) && !is_jemalloc(&frame.function)
         }
         None => !frame.function.contains("+0x") && !is_library(&frame.function),
     }
