@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// No answer takes longer; a dump of 100,000 stacks takes a second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,11 @@ impl Connection {
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<u64> {
         self.0.get_mut().write_all(request.as_bytes())?;
-        let mut left = self.head()?;
+        let (status, mut left) = self.head()?;
+        if !status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            let said = self.excerpt(left)?;
+            bail!("the answer is {status}: {said}");
+        }
         let length = left;
         while left > 0 {
             let piece = self.0.fill_buf()?;
@@ -45,18 +49,25 @@ impl Connection {
         Ok(length)
     }
 
-    /// Reads the head and returns the length of the body.
-    fn head(&mut self) -> Result<u64> {
+    /// The beginning of a body, for an error.
+    fn excerpt(&mut self, length: u64) -> Result<String> {
+        const MOST: u64 = 400;
+        let mut said = Vec::new();
+        (&mut self.0).take(length.min(MOST)).read_to_end(&mut said)?;
+        Ok(String::from_utf8_lossy(&said).trim().to_owned())
+    }
+
+    /// Reads the head and returns the status line and the length of the body.
+    fn head(&mut self) -> Result<(String, u64)> {
         let mut line = String::new();
         self.line(&mut line)?;
-        let status = line.split(' ').nth(1).unwrap_or_default();
-        ensure!(status.starts_with('2'), "the answer is {}", line.trim());
+        let status = line.trim().to_owned();
         let mut length = None;
         loop {
             self.line(&mut line)?;
             let header = line.trim();
             if header.is_empty() {
-                return length.context("an answer without its length");
+                return Ok((status, length.context("an answer without its length")?));
             }
             if let Some((name, value)) = header.split_once(':')
                 && name.eq_ignore_ascii_case("content-length")
@@ -127,7 +138,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_an_error_or_cut_short_is_none() {
         for answer in [
-            "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 503 Busy\r\ncontent-length: 8\r\n\r\nnot /x so",
             "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\n\r\nhi",
             "HTTP/1.1 200",

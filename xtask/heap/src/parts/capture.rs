@@ -13,7 +13,7 @@ use oomen_recorder::{Geometry, Keeper, Reader, Snapshot};
 use super::Settings;
 use crate::child::{Talking, ourselves};
 use crate::figures::{bytes, largest, median, quantile, seconds};
-use crate::http::{Connection, request};
+use crate::http::{self, Connection, request};
 use crate::machine::{self, status_bytes};
 use crate::report::Report;
 use crate::synthetic::Size;
@@ -64,7 +64,11 @@ pub(super) fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         let name = format!("{}k stacks", stacks / 1000);
         eprintln!("capture: {name}");
         let target = Target::start(stacks, &scratch.join(&name))?;
-        let (seen, first_dump) = windows(settings, target, report, &name)?;
+        // On a thread of its own: what other parts start must not stay on its processor.
+        let asking = || windows(settings, target, report, &name);
+        let asked = thread::scope(|scope| scope.spawn(asking).join());
+        let Ok(asked) = asked else { bail!("the asking thread panicked") };
+        let (seen, first_dump) = asked?;
         rows.extend(Way::ALL.map(|way| row(&name, way, &seen[&way])));
         bounds(&name, &seen, first_dump, report);
     }
@@ -119,7 +123,6 @@ fn windows(
     report: &mut Report,
     name: &str,
 ) -> Result<(Kinds, f64)> {
-    // From here on this process is what asks.
     machine::pin(machine::ASKING)?;
     thread::sleep(SETTLE);
     let mut snapshot = Snapshot::default();
@@ -130,6 +133,8 @@ fn windows(
         "Capture, {name}: the recorder of the default size holds {held} stacks; {} samples found no room for their stack and {} none for their object.",
         lost.stacks_full, lost.live_full
     ));
+    // As the watchdog does before it ever asks for a dump: the admin port has been used.
+    http::ask("GET", target.probe, "/debug/allocator", "")?;
     let mut first = Seen::default();
     window(&mut target, Way::Dump, &mut snapshot, &mut first)?;
     let mut seen = Kinds::new();

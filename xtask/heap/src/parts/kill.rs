@@ -155,8 +155,13 @@ impl Case {
         );
         let bound = self.bound();
         let near = found.iter().filter(|one| one.error.abs() <= bound).count();
+        let why = if bound > WITHIN { ", four standard errors of the sampling," } else { "" };
         report.bound(
-            &format!("{}: its bytes are within {:.1} % of the truth", self.name(), bound * 100.0),
+            &format!(
+                "{}: its bytes are within {:.1} %{why} of the truth",
+                self.name(),
+                bound * 100.0
+            ),
             &format!("{near} of {all}"),
             &format!("{all} of {all}"),
             near == all,

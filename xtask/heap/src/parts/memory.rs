@@ -107,7 +107,7 @@ fn play(stage: &mut Stage, peak: &AtomicU64) -> Result<Seen> {
     let incident = peak.swap(0, Ordering::Relaxed);
     let dumps: Value = stage.ask("/api/v1/heap-dumps")?;
     let ids = ids(&dumps);
-    ensure!(!ids.is_empty(), "no heap dump was kept");
+    ensure!(!ids.is_empty(), "no heap dump that holds anything was kept");
     for id in &ids {
         for form in ["pprof", "flamegraph"] {
             stage.download(&format!("/api/v1/heap-dumps/{id}?format={form}"))?;
@@ -125,10 +125,11 @@ fn function_of_a_kill(incidents: &Value) -> Option<String> {
     Some(function.to_owned())
 }
 
+/// The dumps that hold something: of a process that has just started, nothing may have been sampled yet.
 fn ids(dumps: &Value) -> Vec<String> {
-    let list = dumps.get("heap_dumps");
-    let all = list.and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|one| Some(one.get("id")?.as_str()?.to_owned())).collect()
+    let all = dumps.get("heap_dumps").and_then(Value::as_array).into_iter().flatten();
+    let held = all.filter(|one| one["inuse_space"].as_u64().is_some_and(|bytes| bytes > 0));
+    held.filter_map(|one| Some(one.get("id")?.as_str()?.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -146,5 +147,15 @@ mod tests {
         let found = |one: &Value| function_of_a_kill(&json!({ "incidents": [one] }));
         assert_eq!(found(&over).as_deref(), Some("shop::remember"));
         assert_eq!((found(&goes_on), found(&unnamed)), (None, None));
+    }
+
+    #[test]
+    fn dumps_that_hold_nothing_are_passed_over() {
+        let list = json!({ "heap_dumps": [
+            { "id": "a-1", "inuse_space": 0 },
+            { "id": "a-2", "inuse_space": 4096 },
+        ] });
+        assert_eq!(ids(&list), ["a-2"]);
+        assert!(ids(&json!({})).is_empty());
     }
 }

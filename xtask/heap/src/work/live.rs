@@ -12,8 +12,6 @@ use super::tell;
 use crate::machine::{forget_peak, status_bytes};
 use crate::stall::Worker;
 
-/// Frames of the ways to the allocation; with those around them a stack has some 42.
-const DEPTH: u32 = 34;
 /// What each stack holds, never written to. Beside a sampling period of 512 KiB seven of eight are sampled.
 const HELD: usize = 1 << 20;
 /// The share of them that is sampled: `1 - exp(-HELD / 512 KiB)`.
@@ -39,8 +37,6 @@ pub(crate) struct Live {
 pub(crate) struct Marked {
     /// Seconds that the worker was kept from allocating at one time since the last mark.
     pub(crate) longest_stall: f64,
-    /// The greatest resident memory since the last mark, less what is resident now.
-    pub(crate) peak: u64,
 }
 
 /// Said when asked to take its own profile, names and all.
@@ -56,7 +52,7 @@ pub(crate) struct InProcess {
 
 pub(super) fn run(args: &Holding) -> Result<()> {
     let stacks = (args.stacks as f64 / SAMPLED) as u64;
-    let held: Vec<Vec<u8>> = (0..stacks).map(|path| descend(path, DEPTH)).collect();
+    let held: Vec<Vec<u8>> = (0..stacks).map(|path| level_0(path)).collect();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
@@ -79,11 +75,8 @@ pub(super) fn run(args: &Holding) -> Result<()> {
 }
 
 fn mark(worker: Option<&Worker>) -> Result<Marked> {
-    let own = std::process::id();
-    let peak = status_bytes(own, "VmHWM:")?.saturating_sub(status_bytes(own, "VmRSS:")?);
-    forget_peak(own)?;
     let longest = worker.context("there is no worker: say `work` first")?.longest();
-    Ok(Marked { longest_stall: longest.as_secs_f64(), peak })
+    Ok(Marked { longest_stall: longest.as_secs_f64() })
 }
 
 /// The profile as the crate that people link makes it: dumped, read, named if it was built so, encoded, compressed.
@@ -99,17 +92,35 @@ async fn in_process() -> Result<InProcess> {
     Ok(InProcess { took, added, bytes: profile.len() })
 }
 
-/// Allocates at the end of a way that the bits of `path` choose: each path is another stack.
-#[inline(never)]
-fn descend(path: u64, depth: u32) -> Vec<u8> {
-    if depth == 0 {
-        return black_box(Vec::with_capacity(HELD));
-    }
-    // Two calls at two places; what follows them keeps them from becoming jumps.
-    let held = if path & 1 == 0 {
-        black_box(descend(path >> 1, depth - 1))
-    } else {
-        black_box(Some(descend(path >> 1, depth - 1))).unwrap_or_default()
+/// Bits of a path that choose the way; they come again on the way's second half.
+const BITS: u32 = 17;
+
+/// Functions that call each other in their order, each from two places of which a bit of the path chooses one, and an
+/// allocation at the end: each path is another stack. With the frames around them these stacks have some 42.
+macro_rules! ways {
+    ($last:ident) => {
+        #[inline(never)]
+        fn $last(_path: u64) -> Vec<u8> {
+            black_box(Vec::with_capacity(HELD))
+        }
     };
-    black_box(held)
+    ($this:ident $next:ident $($rest:ident)*) => {
+        #[inline(never)]
+        fn $this(path: u64) -> Vec<u8> {
+            let rest = path >> 1 | (path & 1) << (BITS - 1);
+            // What follows the calls keeps them from becoming one, or jumps.
+            if path & 1 == 0 {
+                black_box($next(rest))
+            } else {
+                black_box(Some($next(rest))).unwrap_or_default()
+            }
+        }
+        ways!($next $($rest)*);
+    };
+}
+
+ways! {
+    level_0 level_1 level_2 level_3 level_4 level_5 level_6 level_7 level_8 level_9 level_10 level_11 level_12
+    level_13 level_14 level_15 level_16 level_17 level_18 level_19 level_20 level_21 level_22 level_23 level_24
+    level_25 level_26 level_27 level_28 level_29 level_30 level_31 level_32 level_33
 }
