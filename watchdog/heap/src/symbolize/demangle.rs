@@ -7,7 +7,7 @@ use cpp_demangle::{DemangleOptions, Symbol};
 /// Longest name that is taken out of a file, and that is shown. Generic code makes long ones; a name without end is no
 /// name, and a short one can be written so that it expands to gigabytes.
 const MAX_RAW: usize = 16 << 10;
-const MAX_SHOWN: usize = 1 << 10;
+const MAX_SHOWN: usize = 4 << 10;
 
 /// A name from a file, cut at its bound.
 pub(super) fn text(raw: &[u8]) -> String {

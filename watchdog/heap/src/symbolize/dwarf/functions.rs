@@ -53,6 +53,9 @@ impl<'w, 'a> Functions<'w, 'a> {
             let Some(kind) = entries.read_abbreviation()? else {
                 continue;
             };
+            while self.around.last().is_some_and(|(around, _)| *around >= depth) {
+                self.around.pop();
+            }
             let is_inlined = match kind.tag() {
                 constants::DW_TAG_subprogram => false,
                 constants::DW_TAG_inlined_subroutine => true,
@@ -61,9 +64,6 @@ impl<'w, 'a> Functions<'w, 'a> {
                     continue;
                 }
             };
-            while self.around.last().is_some_and(|(around, _)| *around >= depth) {
-                self.around.pop();
-            }
             if self.unmet == 0 && self.around.iter().all(|(_, holds)| !holds) {
                 return Ok(());
             }

@@ -124,9 +124,9 @@ impl<'d, 'a> Lines<'d, 'a> {
         let compiled_in = self.unit.comp_dir.map(|dir| demangle::text(dir.slice()));
         let parts = [compiled_in.unwrap_or_default(), directory, name];
         Some(parts.iter().fold(String::new(), |path, part| {
-            if path.is_empty() || part.starts_with('/') {
+            if path.is_empty() || path == "." || part.starts_with('/') {
                 part.clone()
-            } else if part.is_empty() {
+            } else if part.is_empty() || part == "." {
                 path
             } else {
                 format!("{path}/{part}")
