@@ -6,6 +6,7 @@
 
 use std::ffi::{OsString, c_uint, c_void};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,11 +126,15 @@ fn begin(directory: &Path) -> Result<(), ProbeError> {
     let Some(writer) = claim(directory, lg_period).map_err(ProbeError::Recorder)? else {
         return Ok(());
     };
+    UNRECORDED.store(Statistics::read()?.allocated as u64, Ordering::Relaxed);
     if WRITER.set(writer).is_ok() {
         install()?;
     }
     Ok(())
 }
+
+/// Bytes that were allocated when recording began.
+static UNRECORDED: AtomicU64 = AtomicU64::new(0);
 
 type SampleHook = extern "C" fn(*const c_void, usize, *const usize, c_uint, usize);
 type FreeHook = extern "C" fn(*const c_void, usize);
@@ -188,6 +193,7 @@ fn recorded(statistics: Statistics, answers: u32) -> AllocatorStatistics {
         metadata: statistics.metadata as u64,
         profiling: statistics.profiling,
         answers,
+        unrecorded: UNRECORDED.load(Ordering::Relaxed),
         ..AllocatorStatistics::default()
     }
 }

@@ -43,7 +43,7 @@ pub(crate) mod word {
     /// Odd while the statistics behind it are being written.
     pub(crate) const STATISTICS: usize = 48;
     /// How many words follow it.
-    pub(crate) const STATISTICS_WORDS: usize = 9;
+    pub(crate) const STATISTICS_WORDS: usize = 11;
 
     /// The lower half of this word is a futex and is used as 32 bits by everybody.
     pub(crate) const WANTED: usize = 64;

@@ -22,6 +22,10 @@ pub struct AllocatorStatistics {
     pub metadata: u64,
     /// Whether allocations were being sampled.
     pub profiling: bool,
+    /// Of `allocated`, what was allocated before recording began.
+    pub unrecorded: u64,
+    /// What the table held at that moment: the estimate of `allocated` less `unrecorded` that rests on samples.
+    pub recorded: u64,
     /// When they were read, since boot (`CLOCK_BOOTTIME`).
     pub read_at: Duration,
     /// The number of the request they answer, as [`crate::Reader::request_statistics`] gave it.
@@ -40,6 +44,8 @@ impl AllocatorStatistics {
             u64::from(self.profiling),
             u64::try_from(self.read_at.as_millis()).unwrap_or(u64::MAX),
             u64::from(self.answers),
+            self.unrecorded,
+            self.recorded,
         ]
     }
 
@@ -48,8 +54,19 @@ impl AllocatorStatistics {
         if sequence == 0 || !sequence.is_multiple_of(2) {
             return None;
         }
-        let &[allocated, active, resident, retained, mapped, metadata, profiling, at, answers] =
-            words
+        let &[
+            allocated,
+            active,
+            resident,
+            retained,
+            mapped,
+            metadata,
+            profiling,
+            at,
+            answers,
+            unrecorded,
+            recorded,
+        ] = words
         else {
             return None;
         };
@@ -61,9 +78,30 @@ impl AllocatorStatistics {
             mapped,
             metadata,
             profiling: profiling != 0,
+            unrecorded,
+            recorded,
             read_at: Duration::from_millis(at),
             answers: u32::try_from(answers).unwrap_or(u32::MAX),
         })
+    }
+}
+
+impl AllocatorStatistics {
+    /// What the table's figures have to be multiplied with so that their sum is what the allocator knows exactly: the
+    /// ratio estimator, which takes the error that all samples share out of each of them (Cochran, Sampling Techniques,
+    /// chapter 6). 1 where it says nothing: too little was sampled, or the two do not speak of the same objects.
+    pub fn correction(&self, period: u64) -> f64 {
+        /// Samples that the estimate must rest on; its error is then 13 % at most.
+        const LEAST_SAMPLES: u64 = 64;
+        let known = self.allocated.saturating_sub(self.unrecorded) as f64;
+        let estimate = self.recorded as f64;
+        if self.recorded < LEAST_SAMPLES.saturating_mul(period) || known <= 0.0 {
+            return 1.0;
+        }
+        let ratio = known / estimate;
+        // Five times the error of as many samples of small objects, which have the largest.
+        let bound = 5.0 * (period as f64 / estimate).sqrt();
+        if (ratio - 1.0).abs() <= bound { ratio } else { 1.0 }
     }
 }
 
@@ -113,6 +151,8 @@ mod tests {
             profiling: true,
             read_at: Duration::from_millis(7),
             answers: 8,
+            unrecorded: 9,
+            recorded: 10,
         };
         write(&header, &told);
         assert_eq!(read(), Some(told));
@@ -120,5 +160,22 @@ mod tests {
         assert_eq!(read(), None, "a write that never ended is not believed");
         write(&header, &told);
         assert_eq!(read(), Some(told));
+    }
+
+    #[test]
+    fn the_samples_are_corrected_by_what_the_allocator_knows() {
+        const MIB: u64 = 1 << 20;
+        let told = |allocated, recorded| AllocatorStatistics {
+            allocated: allocated * MIB,
+            unrecorded: 2 * MIB,
+            recorded: recorded * MIB,
+            ..AllocatorStatistics::default()
+        };
+        let period = MIB / 2;
+        assert!((told(202, 208).correction(period) - 200.0 / 208.0).abs() < 1e-12);
+        assert_eq!(told(22, 21).correction(period), 1.0, "too few samples");
+        assert_eq!(told(802, 208).correction(period), 1.0, "they do not speak of the same");
+        assert_eq!(told(1, 208).correction(period), 1.0, "all of it was allocated before");
+        assert_eq!(AllocatorStatistics::default().correction(0), 1.0);
     }
 }

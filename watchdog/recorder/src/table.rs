@@ -44,9 +44,15 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Unbiased bytes in use, over all stacks.
+    pub(crate) fn inuse_bytes(&self) -> u64 {
+        self.stacks.inuse_bytes()
+    }
+
     /// Counts an object that was sampled: its address, its usable size in bytes, and where it was allocated,
     /// innermost frame first. `period` is the mean number of bytes between samples.
     pub(crate) fn record(&self, pointer: u64, usable: u64, frames: &[usize], period: f64) {
+        self.live.touch(pointer);
         let weight = Weight::of(usable, period);
         if frames.len() > self.stacks.max_depth {
             self.drop_counted(word::TRUNCATED, 1);
@@ -67,8 +73,10 @@ impl<'a> Table<'a> {
     /// Counts the end of an object that was sampled. What is not known – it was allocated before recording began, or
     /// found no room – changes nothing.
     pub(crate) fn free(&self, pointer: u64, usable: u64, period: f64) {
+        self.live.touch(pointer);
+        let weight = Weight::of(usable, period);
         if let Some(stack) = self.live.take(pointer, usable) {
-            self.stacks.count(stack, slot::FREED, &Weight::of(usable, period));
+            self.stacks.count(stack, slot::FREED, &weight);
         }
     }
 

@@ -106,10 +106,13 @@ impl Writer {
         }
     }
 
-    /// Publishes the allocator's statistics, all of them together, and stamps them with the time. One thread only.
+    /// Publishes the allocator's statistics, all of them together, with the time and with what is recorded now. One
+    /// thread only.
     pub fn set_statistics(&self, statistics: AllocatorStatistics) {
-        if self.own.is_own() {
-            let statistics = AllocatorStatistics { read_at: since_boot(), ..statistics };
+        if let Some(table) = self.table() {
+            let recorded = table.inuse_bytes();
+            let statistics =
+                AllocatorStatistics { read_at: since_boot(), recorded, ..statistics };
             statistics::write(self.map.words(), &statistics);
         }
     }

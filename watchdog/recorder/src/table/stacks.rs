@@ -58,6 +58,15 @@ pub(super) struct Stacks<'a> {
 }
 
 impl Stacks<'_> {
+    /// Unbiased bytes in use, over all stacks.
+    pub(super) fn inuse_bytes(&self) -> u64 {
+        let load = |word: Option<&AtomicU64>| word.map_or(0, |word| word.load(Ordering::Relaxed));
+        self.slots.chunks(STACK_WORDS).fold(0_u64, |sum, words| {
+            let freed = load(words.get(slot::FREED + 1));
+            sum.saturating_add(load(words.get(slot::ALLOCATED + 1)).saturating_sub(freed))
+        })
+    }
+
     /// The slot of a stack, added if it is new. `None` when there is no room for it.
     pub(super) fn find_or_add(&self, frames: &[usize]) -> Option<u32> {
         let frames = frames.get(..self.max_depth).unwrap_or(frames);
