@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The first segment with code of a file, as a mapping at its own addresses.
 fn whole(path: &str) -> Result<Mapping, Box<dyn Error>> {
     let path = fs::canonicalize(path)?;
-    let bytes = fs::read(&path)?;
+    let mut bytes = Vec::new();
+    fs::File::open(&path)?.take(64 << 10).read_to_end(&mut bytes)?;
     let word = |at: usize| -> Result<u64, Box<dyn Error>> {
         let word = bytes.get(at..at + 8).ok_or("not an ELF file")?;
         Ok(u64::from_le_bytes(word.try_into()?))

@@ -360,8 +360,9 @@ fn compressed_debug_information_is_read_and_too_much_of_it_leaves_functions() {
     let addresses = built.addresses("sum", usize::MAX);
     let mapping = built.mapping();
     let offline = Symbolizer::offline(None, Vec::new());
-    let frames =
-        |address| offline.symbols(&[mapping.clone()], [address + 1]).frames(address + 1).to_vec();
+    let frames = |address| {
+        offline.symbols(std::slice::from_ref(&mapping), [address + 1]).frames(address + 1).to_vec()
+    };
     assert!(frames(addresses[0]).iter().all(|frame| frame.file.is_some()));
 
     // A section that claims to be 2^40 bytes long.
