@@ -52,7 +52,6 @@ impl<'a> Table<'a> {
     /// Counts an object that was sampled: its address, its usable size in bytes, and where it was allocated,
     /// innermost frame first. `period` is the mean number of bytes between samples.
     pub(crate) fn record(&self, pointer: u64, usable: u64, frames: &[usize], period: f64) {
-        self.live.touch(pointer);
         let weight = Weight::of(usable, period);
         if frames.len() > self.stacks.max_depth {
             self.drop_counted(word::TRUNCATED, 1);
@@ -73,10 +72,8 @@ impl<'a> Table<'a> {
     /// Counts the end of an object that was sampled. What is not known – it was allocated before recording began, or
     /// found no room – changes nothing.
     pub(crate) fn free(&self, pointer: u64, usable: u64, period: f64) {
-        self.live.touch(pointer);
-        let weight = Weight::of(usable, period);
         if let Some(stack) = self.live.take(pointer, usable) {
-            self.stacks.count(stack, slot::FREED, &weight);
+            self.stacks.count(stack, slot::FREED, &Weight::of(usable, period));
         }
     }
 

@@ -111,8 +111,7 @@ impl Writer {
     pub fn set_statistics(&self, statistics: AllocatorStatistics) {
         if let Some(table) = self.table() {
             let recorded = table.inuse_bytes();
-            let statistics =
-                AllocatorStatistics { read_at: since_boot(), recorded, ..statistics };
+            let statistics = AllocatorStatistics { read_at: since_boot(), recorded, ..statistics };
             statistics::write(self.map.words(), &statistics);
         }
     }

@@ -47,29 +47,13 @@ enum Look {
 }
 
 impl<'a> Live<'a> {
-    /// Where an address's window begins. The upper half of a product with the golden ratio spreads addresses that
-    /// differ in their upper bits only, as those of sampled objects do: each begins a page.
-    fn start(pointer: u64) -> usize {
-        (pointer.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize * LINE
-    }
-
-    /// Reads what will be needed, so that it is on its way into the cache. Every atomic addition waits for the reads
-    /// before it; without this, the table's parts come one after the other.
-    pub(super) fn touch(&self, pointer: u64) {
-        let index = Self::start(pointer) & self.keys.len().wrapping_sub(1);
-        for word in
-            [self.keys.get(index), self.values.get(index * VALUE_WORDS)].into_iter().flatten()
-        {
-            word.load(Ordering::Relaxed);
-        }
-        self.sequence.load(Ordering::Relaxed);
-    }
-
     /// The slots in which an address may be.
     fn window(&self, pointer: u64) -> impl Iterator<Item = Entry<'a>> {
         // The number of slots is a power of two, checked when the geometry was.
         let mask = self.keys.len().wrapping_sub(1);
-        let start = Self::start(pointer);
+        // The upper half of a product with the golden ratio spreads addresses that differ in their upper bits only,
+        // as those of sampled objects do: each begins a page.
+        let start = (pointer.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize * LINE;
         let (keys, values) = (self.keys, self.values);
         (0..WINDOW).filter_map(move |step| {
             let index = start.wrapping_add(step) & mask;
