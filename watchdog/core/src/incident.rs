@@ -133,6 +133,8 @@ pub struct IncidentTracker {
     target: TargetIdentity,
     open: Option<Incident>,
     calm_since: Option<Moment>,
+    /// Functions that would be named if people were told. A name is an accusation, and a suspicion is none.
+    candidates: Vec<Culprit>,
 }
 
 /// The incident as it is after a change that somebody may want to hear of.
@@ -147,7 +149,7 @@ pub struct Change {
 impl IncidentTracker {
     /// A tracker with no open incident.
     pub fn new(target: TargetIdentity) -> Self {
-        Self { target, open: None, calm_since: None }
+        Self { target, open: None, calm_since: None, candidates: Vec::new() }
     }
 
     /// Whose memory it is.
@@ -177,7 +179,7 @@ impl IncidentTracker {
             incident.state = state;
         }
         if rank(incident.state) >= rank(State::Confirmed) {
-            incident.told.get_or_insert(wall);
+            incident.tell(wall, &mut self.candidates);
         }
         (opened || rose).then(|| change(incident))
     }
@@ -195,27 +197,27 @@ impl IncidentTracker {
     }
 
     /// Names the functions, the largest growth first, or brings their figures up to date; returns the incident if one of
-    /// the names is news.
+    /// the names is news. While people are not told, the names wait until they are.
     pub fn name_culprits(&mut self, suspects: Vec<Culprit>, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
+        if incident.told.is_none() {
+            self.candidates = suspects;
+            return None;
+        }
         let names = |suspects: &[Culprit]| -> Vec<String> {
             suspects.iter().map(|suspect| suspect.frame.function.clone()).collect()
         };
         let news = names(&incident.suspects) != names(&suspects);
-        incident.culprit = suspects.first().cloned();
-        incident.suspects = suspects;
-        incident.culprit_pending = None;
+        incident.name(suspects);
         incident.updated = wall;
         news.then(|| change(incident))
     }
 
-    /// Says why no function is named; returns the incident if that is news. A name that nobody was told yet is taken back:
-    /// what was a growth has settled. One that was told stays.
+    /// Says why no function is named; returns the incident if that is news. Names that wait are dropped: what was a growth
+    /// has settled. Those that were told stay.
     pub fn culprit_pending(&mut self, reason: String, wall: WallTime) -> Option<Change> {
         let incident = self.open.as_mut()?;
-        if incident.told.is_none() {
-            (incident.culprit, incident.suspects) = (None, Vec::new());
-        }
+        self.candidates.clear();
         if incident.culprit.is_some() || incident.culprit_pending.as_ref() == Some(&reason) {
             return None;
         }
@@ -250,7 +252,7 @@ impl IncidentTracker {
             Ending::OomKilled(evidence) => {
                 self.open_now(wall);
                 let incident = self.open.as_mut()?;
-                incident.told.get_or_insert(wall);
+                incident.tell(wall, &mut self.candidates);
                 incident.used = used;
                 incident.limit = limit;
                 self.close(State::Killed, evidence, wall)
@@ -262,6 +264,7 @@ impl IncidentTracker {
     fn close(&mut self, state: State, evidence: String, wall: WallTime) -> Option<Change> {
         let mut incident = self.open.take()?;
         self.calm_since = None;
+        self.candidates.clear();
         incident.state = state;
         incident.updated = wall;
         incident.closed = Some(wall);
@@ -304,6 +307,20 @@ impl Incident {
             evidence: None,
             dumps: Vec::new(),
         }
+    }
+
+    /// From now on people are told, and of the functions as well.
+    fn tell(&mut self, wall: WallTime, candidates: &mut Vec<Culprit>) {
+        self.told.get_or_insert(wall);
+        if !candidates.is_empty() {
+            self.name(std::mem::take(candidates));
+        }
+    }
+
+    fn name(&mut self, suspects: Vec<Culprit>) {
+        self.culprit = suspects.first().cloned();
+        self.suspects = suspects;
+        self.culprit_pending = None;
     }
 
     fn update(&mut self, assessment: &Assessment, wall: WallTime) {
@@ -387,13 +404,25 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_was_told_is_taken_back_when_the_growth_settles() {
+    fn a_suspicion_accuses_nobody_and_the_names_come_with_the_first_report() {
+        let mut tracker = tracker();
+        let suspected = tracker.observe(&at(Level::Suspect), WallTime(1.0)).expect("opened");
+        assert_eq!(tracker.name_culprits(vec![Culprit::default()], WallTime(2.0)), None);
+        assert_eq!(suspected.incident.culprit, None);
+        let confirmed = tracker.observe(&at(Level::Leak), WallTime(3.0)).expect("rose");
+        assert!(confirmed.tell && confirmed.incident.culprit.is_some());
+        assert_eq!(confirmed.incident.suspects.len(), 1);
+    }
+
+    #[test]
+    fn names_that_nobody_was_told_are_dropped_when_the_growth_settles() {
         let mut tracker = tracker();
         tracker.observe(&at(Level::Suspect), WallTime(1.0));
-        tracker.name_culprits(vec![Culprit::default()], WallTime(2.0)).expect("named");
+        tracker.name_culprits(vec![Culprit::default()], WallTime(2.0));
         let change = tracker.culprit_pending("it has settled".into(), WallTime(3.0)).expect("news");
-        assert_eq!((change.incident.culprit, change.incident.suspects), (None, Vec::new()));
         assert_eq!(change.incident.culprit_pending.as_deref(), Some("it has settled"));
+        let confirmed = tracker.observe(&at(Level::Leak), WallTime(4.0)).expect("rose");
+        assert_eq!(confirmed.incident.culprit, None);
     }
 
     #[test]

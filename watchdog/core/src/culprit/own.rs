@@ -68,15 +68,17 @@ fn is_own_code(frame: &Frame) -> bool {
         Some(file) => {
             let is_built = file.contains("/build/") && file.contains("/out/");
             let is_foreign = FOREIGN_PATHS.iter().any(|part| file.contains(part));
-            !is_foreign && (!is_built || file.ends_with(".rs")) && !is_jemalloc(&frame.function)
+            !is_foreign && (!is_built || file.ends_with(".rs")) && !is_glue(&frame.function)
         }
         None => !frame.function.contains("+0x") && !is_library(&frame.function),
     }
 }
 
-/// Names that nobody else gives: jemalloc's own, whatever path its source had when it was built.
-fn is_jemalloc(function: &str) -> bool {
-    ["_rjem_", "je_", "jemalloc_"].iter().any(|prefix| function.starts_with(prefix))
+/// Names that nobody else gives: jemalloc's own, whatever path its source had when it was built, and what `rustc` makes
+/// of `#[global_allocator]`, at the place where that stands.
+fn is_glue(function: &str) -> bool {
+    const PREFIXES: [&str; 5] = ["_rjem_", "je_", "jemalloc_", "__rust", "__rg_"];
+    PREFIXES.iter().any(|prefix| function.starts_with(prefix))
 }
 
 fn is_library(function: &str) -> bool {
@@ -144,6 +146,7 @@ mod tests {
     fn jemalloc_built_by_cargo_is_foreign_and_generated_rust_is_own() {
         let built = "/src/target/release/build/tikv-jemalloc-sys-1/out/build/src/jemalloc.c";
         assert!(!is_own_code(&frame("irallocx_prof", Some(built))));
+        assert!(!is_own_code(&frame("__rust_alloc", Some("/app/src/main.rs"))));
         let generated = "/src/target/release/build/shop-1/out/schema.rs";
         assert!(is_own_code(&frame("Schema::decode", Some(generated))));
     }
