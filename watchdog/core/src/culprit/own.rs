@@ -42,10 +42,21 @@ pub fn is_allocator_frame(frame: &Frame) -> bool {
 
 /// The first frame of a stack that is the program's own code rather than the standard library, a runtime or a
 /// dependency; the stack is given from the inside out. Where some frames have a source file, those without are of
-/// libraries that were built without line tables.
+/// libraries that were built without line tables. A copy is not named where the one who wanted it can be.
 pub fn first_own(frames: &[Frame]) -> Option<usize> {
-    let by_file = frames.iter().position(|frame| frame.file.is_some() && is_own_code(frame));
-    by_file.or_else(|| frames.iter().position(is_own_code))
+    let find = |is_wanted: &dyn Fn(&Frame) -> bool| {
+        frames.iter().position(|frame| is_wanted(frame) && is_own_code(frame))
+    };
+    find(&|frame| frame.file.is_some() && !is_copy(frame))
+        .or_else(|| find(&|frame| frame.file.is_some()))
+        .or_else(|| find(&|frame| !is_copy(frame)))
+        .or_else(|| find(&|_| true))
+}
+
+/// `clone` and its like, mostly derived: what they allocate is kept by whoever asked for it.
+fn is_copy(frame: &Frame) -> bool {
+    let name = frame.function.rsplit("::").next().unwrap_or_default();
+    matches!(name, "clone" | "clone_from" | "to_owned")
 }
 
 /// The source path decides where there is one: cargo unpacks registry crates under `registry/src` and git ones
@@ -168,6 +179,14 @@ mod tests {
         assert_eq!(first_own(&stack), Some(1));
         assert_eq!(first_own(&stack[..1]), Some(0), "the only one there is");
         assert_eq!(first_own(&[frame("libx.so+0x10", None)]), None);
+    }
+
+    #[test]
+    fn whoever_wants_a_copy_is_named_and_not_the_copying() {
+        let own = |name: &str| frame(name, Some("/app/src/entry.rs"));
+        let stack = [own("clone"), own("shop::entry::append")];
+        assert_eq!(first_own(&stack), Some(1));
+        assert_eq!(first_own(&[own("<shop::Entry as core::clone::Clone>::clone")]), Some(0));
     }
 
     #[test]
