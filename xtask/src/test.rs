@@ -78,7 +78,11 @@ const PACKAGES: [Package; 12] = [
     },
     Package { name: "libjemalloc2", probe: &[], why: "is preloaded into the gallery's C program" },
     Package { name: "libjemalloc-dev", probe: &["jeprof", "--version"], why: "brings jeprof" },
-    Package { name: "binutils", probe: &["addr2line", "--version"], why: "jeprof's and our own truth" },
+    Package {
+        name: "binutils",
+        probe: &["addr2line", "--version"],
+        why: "jeprof's and our own truth",
+    },
     v2::PACKAGES[0],
     v2::PACKAGES[1],
 ];
