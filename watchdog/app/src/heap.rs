@@ -62,7 +62,14 @@ fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let (before, after) = (load(&args.before, &args.names)?, load(&args.after, &args.names)?);
     let (difference, symbols) = difference(&before, &after);
     let format = match args.to {
-        DiffFormat::Top => Format::Top,
+        DiffFormat::Top => {
+            let rows = top::difference_rows(&difference, &symbols, args.rows);
+            return write(
+                args.output.output.as_deref(),
+                top::difference_text(&rows).as_bytes(),
+                false,
+            );
+        }
         DiffFormat::Pprof => Format::Pprof,
         DiffFormat::Flamegraph => Format::Flamegraph,
     };

@@ -2,10 +2,10 @@
 //! at once, so that it can be read whatever becomes of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oomen_recorder::{Claimed, Geometry, Identity, Keeper, Reader, RecorderError, Snapshot};
 use tokio_util::sync::CancellationToken;
@@ -15,9 +15,13 @@ use watchdog_core::units::Bytes;
 
 use crate::context::lock;
 
-/// Pause between two looks at the directory: a process that starts is seen soon, and the look takes microseconds.
-const LOOK: Duration = Duration::from_millis(500);
-/// Looks for which the recorder of a dead process is kept for a watcher that has not read it yet: half a minute.
+/// Pause between two glances at the directory: whether it has changed. Of a process that is killed before its recorder was
+/// found nothing is known, and one that leaks from its start may live for half a second.
+const GLANCE: Duration = Duration::from_millis(100);
+/// Every so many glances all is looked at, which costs ten times as much: half a second.
+const GLANCES: u32 = 5;
+/// Looks for which the recorder of a dead process is kept for a watcher that has not read it yet: half a minute, less where
+/// processes start all the time.
 const KEPT_LOOKS: u32 = 60;
 
 /// A recorder that a process writes, open for reading.
@@ -72,6 +76,7 @@ impl Table {
 /// All recorders of one directory, or none where no directory is named.
 #[derive(Default)]
 pub struct Recorders {
+    directory: PathBuf,
     keeper: Option<Mutex<Keeper>>,
     tables: Mutex<BTreeMap<(u32, u64), Arc<Table>>>,
 }
@@ -83,7 +88,8 @@ impl Recorders {
     /// When it cannot be used, or another watchdog tends it.
     pub fn open(directory: &Path) -> Result<Self, RecorderError> {
         let keeper = Keeper::open(directory, Geometry::default(), Keeper::SPARES)?;
-        let recorders = Self { keeper: Some(Mutex::new(keeper)), tables: Mutex::default() };
+        let (directory, keeper) = (directory.to_owned(), Some(Mutex::new(keeper)));
+        let recorders = Self { directory, keeper, tables: Mutex::default() };
         recorders.look()?;
         Ok(recorders)
     }
@@ -103,8 +109,14 @@ impl Recorders {
         if self.keeper.is_none() {
             return;
         }
-        let mut complained = None;
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        let (mut complained, mut seen, mut glances) = (None, None, 0);
+        while stop.run_until_cancelled(tokio::time::sleep(GLANCE)).await.is_some() {
+            let changed = self.changed().await;
+            glances += 1;
+            if changed == seen && glances < GLANCES {
+                continue;
+            }
+            (seen, glances) = (changed, 0);
             let recorders = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || recorders.look()).await;
             let problem = match looked {
@@ -119,6 +131,11 @@ impl Recorders {
             }
             complained = problem;
         }
+    }
+
+    /// When a recorder was last made, claimed or removed; a claim renames a file, which changes its directory.
+    async fn changed(&self) -> Option<SystemTime> {
+        tokio::fs::metadata(&self.directory).await.ok()?.modified().ok()
     }
 
     /// Opens what was claimed since, lets go of what nobody will read any more, and makes spares.

@@ -95,6 +95,9 @@ pub struct DiffArgs {
     /// Form of the result.
     #[arg(long, value_enum, default_value = "top")]
     pub to: DiffFormat,
+    /// Functions shown, in a table.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub rows: usize,
     /// Where names come from.
     #[command(flatten)]
     pub names: NamesArgs,

@@ -12,10 +12,8 @@ use crate::support::{Program, SOON, shipped};
 #[tokio::test]
 async fn every_help_text_is_the_golden_one() {
     let mut text = String::new();
-    let commands = Cli::command();
-    let names = commands.get_subcommands().map(|command| command.get_name());
-    for name in std::iter::once("").chain(names) {
-        let arguments: Vec<_> = name.split_whitespace().chain(["--help"]).collect();
+    for path in paths(&Cli::command()) {
+        let arguments: Vec<_> = path.iter().map(String::as_str).chain(["--help"]).collect();
         let outcome = Program::run(Command::new(shipped("oomen")).args(&arguments), SOON).await;
         assert_eq!(outcome.code(), Some(0), "{outcome:?}");
         writeln!(text, "$ oomen {}\n{}", arguments.join(" "), outcome.stdout).expect("written");
@@ -27,6 +25,19 @@ async fn every_help_text_is_the_golden_one() {
     }
     let expected = std::fs::read_to_string(&golden).expect("run with UPDATE_GOLDEN=1 first");
     assert_eq!(text, expected, "if it is meant so, run again with UPDATE_GOLDEN=1");
+}
+
+/// The words that lead to a command and to each of those below it.
+fn paths(command: &clap::Command) -> Vec<Vec<String>> {
+    let below = |command: &clap::Command| {
+        let name = command.get_name().to_owned();
+        let prefixed = move |mut path: Vec<String>| {
+            path.insert(0, name.clone());
+            path
+        };
+        paths(command).into_iter().map(prefixed)
+    };
+    std::iter::once(Vec::new()).chain(command.get_subcommands().flat_map(below)).collect()
 }
 
 #[tokio::test]

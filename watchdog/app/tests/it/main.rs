@@ -11,6 +11,8 @@ mod endings;
 #[cfg(test)]
 mod gallery;
 #[cfg(test)]
+mod heap_files;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod hostile_probe;
@@ -18,6 +20,12 @@ mod hostile_probe;
 mod hostile_slack;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod pprof_endpoint;
+#[cfg(test)]
+mod pyroscope;
+#[cfg(test)]
+mod recorder;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

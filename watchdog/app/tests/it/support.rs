@@ -2,6 +2,7 @@
 
 mod exhibit;
 mod gate;
+mod heap;
 mod program;
 mod service;
 mod watchdog;
@@ -12,8 +13,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub(crate) use exhibit::{Exhibit, gallery};
+pub(crate) use exhibit::{Exhibit, gallery, go_tool};
 pub(crate) use gate::Gate;
+pub(crate) use heap::{GoTop, go_top, held_by_function, rows, share_of};
 pub(crate) use program::{Outcome, Program};
 pub(crate) use service::{CULPRIT, Idle, Service, Shop, set_fault};
 pub(crate) use watchdog::{Watchdog, value};
@@ -65,6 +67,12 @@ pub(crate) fn http() -> reqwest::Client {
 pub(crate) async fn get(url: &str) -> Option<String> {
     let answer = http().get(url).send().await.ok()?.error_for_status().ok()?;
     answer.text().await.ok()
+}
+
+/// The body where it is no text.
+pub(crate) async fn get_bytes(url: &str) -> Option<Vec<u8>> {
+    let answer = http().get(url).send().await.ok()?.error_for_status().ok()?;
+    Some(answer.bytes().await.ok()?.to_vec())
 }
 
 /// The same as JSON.

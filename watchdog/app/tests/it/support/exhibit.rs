@@ -46,6 +46,17 @@ impl Exhibit {
         };
         Self { truth, program, profiles, _built: built }
     }
+
+    /// Where it serves its heap profile.
+    pub(crate) fn heap_url(&self) -> String {
+        let (_, address) = self.profiles.split_once('=').expect("an address");
+        format!("{address}/debug/pprof/heap")
+    }
+
+    /// Part of the name of the function that a report must name first.
+    pub(crate) fn culprit(&self) -> &str {
+        self.truth["culprits"][0]["function"].as_str().expect("a function")
+    }
 }
 
 async fn rust(name: &str, rate: u64) -> (Program, String) {
@@ -95,7 +106,7 @@ fn sources() -> PathBuf {
 }
 
 /// Go as it is on the PATH, else where its own installer puts it.
-fn go_tool() -> PathBuf {
+pub(crate) fn go_tool() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&on_path).chain([PathBuf::from("/usr/local/go/bin")]);
     let tool = places.find_map(|place| Some(place.join("go")).filter(|tool| tool.is_file()));
