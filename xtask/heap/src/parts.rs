@@ -10,7 +10,7 @@ mod overhead;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::machine;
@@ -57,6 +57,17 @@ impl Settings {
         self.release.join("oomen")
     }
 
+    /// An error now rather than after an hour, when a program is missing.
+    fn check(&self) -> Result<()> {
+        let shipped = ["oomen", "recommendations", "slack-server"];
+        let debug = ["recommendations", "xtask-heap"];
+        let programs = shipped.map(|name| self.release.join(name)).into_iter();
+        for program in programs.chain(debug.map(|name| self.debug.join(name))) {
+            ensure!(program.is_file(), "there is no {}: it must be built first", program.display());
+        }
+        Ok(())
+    }
+
     /// How often something is measured.
     fn rounds(&self, rounds: usize) -> usize {
         if self.quick { rounds.div_ceil(7) } else { rounds }
@@ -85,6 +96,7 @@ pub(crate) fn measure(settings: &Settings) -> Result<Report> {
     if settings.quick {
         report.note("A quick run: that it works is all that it shows.");
     }
+    settings.check()?;
     let all = Part::value_variants();
     let parts = if settings.parts.is_empty() { all } else { settings.parts.as_slice() };
     for part in parts {
