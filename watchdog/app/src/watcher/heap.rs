@@ -175,7 +175,7 @@ impl Watcher {
 
     fn learned(&mut self, taken: Taken, reason: Reason, request: Option<CaptureRequest>) {
         let profile = &taken.profile;
-        tracing::debug!(target_name = %self.name, reason = reason.as_str(), source = taken.source.as_str(), inuse = %profile.inuse_space(), "heap profile taken");
+        tracing::debug!(target_name = %self.name, reason = reason.as_str(), source = taken.source.as_str(), inuse = %profile.inuse_space(), "the heap was looked at");
         self.heap.ramp.add(profile);
         self.heap.mappings = Arc::new(profile.mappings.clone());
         self.told_of_losses(profile.lost_samples);
@@ -216,7 +216,7 @@ impl Watcher {
     ) -> Arc<Profile> {
         let used = self.last.as_ref().map_or(Bytes(0), |(_, seen)| seen.used);
         self.heap.policy.took(used);
-        tracing::info!(target_name = %self.name, reason = reason.as_str(), source = taken.source.as_str(), inuse = %taken.profile.inuse_space(), "heap profile stored");
+        tracing::info!(target_name = %self.name, reason = reason.as_str(), source = taken.source.as_str(), inuse = %taken.profile.inuse_space(), "heap profile taken");
         let mut dump = self.describe(reason.as_str(), taken.source, &taken.profile);
         let (profile, raw, encoding) = taken.archived();
         dump.encoding = encoding;

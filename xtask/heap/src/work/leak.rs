@@ -6,6 +6,7 @@ use std::io::{BufRead, stdin};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -56,6 +57,9 @@ impl Sizes {
 pub(crate) struct Leak {
     #[arg(long, value_enum)]
     sizes: Sizes,
+    /// How fast, in bytes a second.
+    #[arg(long)]
+    rate: f64,
     /// The file for what was leaked.
     #[arg(long)]
     truth: PathBuf,
@@ -86,7 +90,12 @@ pub(super) fn run(args: &Leak) -> Result<()> {
     // Objects of each size in turn, of which the largest is one.
     let largest = sizes.iter().copied().max().unwrap_or(1);
     let mut said = 0;
+    let began = Instant::now();
     loop {
+        let ahead = leaked as f64 / args.rate - began.elapsed().as_secs_f64();
+        if ahead > 1e-3 {
+            thread::sleep(Duration::from_secs_f64(ahead));
+        }
         for &size in sizes {
             for _ in 0..largest / size {
                 leak_session_cache(size);

@@ -52,7 +52,7 @@ pub(crate) struct InProcess {
 
 pub(super) fn run(args: &Holding) -> Result<()> {
     let stacks = (args.stacks as f64 / SAMPLED) as u64;
-    let held: Vec<Vec<u8>> = (0..stacks).map(|path| level_0(path)).collect();
+    let held: Vec<Vec<u8>> = (0..stacks).map(level_0).collect();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
