@@ -6,7 +6,7 @@ use watchdog_core::profile::{Frame, Profile};
 use watchdog_core::units::Bytes;
 
 use crate::difference::Difference;
-use crate::functions::{Functions, Owner};
+use crate::functions::{Function, Functions, Owner, Place};
 use crate::symbols::Symbols;
 pub(crate) use text::signed;
 pub use text::{difference_text, text};
@@ -20,7 +20,8 @@ pub struct Row {
     pub file: Option<String>,
     /// Line of that place.
     pub line: Option<u32>,
-    /// Bytes in use that it allocated itself: of all frames outside the allocator it is the innermost.
+    /// Bytes in use that it allocated itself or through libraries: it is the innermost frame of the program's own code,
+    /// or, where a stack has none, the innermost outside the allocator.
     pub flat: Bytes,
     /// The same as a part of all bytes in use, 0 to 1.
     pub flat_share: f64,
@@ -53,8 +54,8 @@ pub struct DeltaRow {
     pub objects: i64,
 }
 
-/// The functions that hold most by themselves, at most `limit`. The allocator's own frames own nothing; they have a
-/// row only where a stack has no other frame.
+/// The functions that hold most by themselves, at most `limit`. What lies inside them on a stack, the allocator and the
+/// containers they allocate through, has no row.
 pub fn rows(profile: &Profile, symbols: &Symbols, limit: usize) -> Vec<Row> {
     let mut sums = Table::new(Functions::new(symbols, &profile.mappings));
     for sample in &profile.stacks {
@@ -133,6 +134,8 @@ struct Sum<'a> {
 struct Table<'a> {
     functions: Functions<'a>,
     sums: Vec<Sum<'a>>,
+    /// The frames of the stack at hand; its memory is used again.
+    frames: Vec<Place<'a>>,
     /// Growth and shrinkage added up.
     total: u128,
     stacks: u64,
@@ -140,30 +143,32 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(functions: Functions<'a>) -> Self {
-        Self { functions, sums: Vec::new(), total: 0, stacks: 0 }
+        Self { functions, sums: Vec::new(), frames: Vec::new(), total: 0, stacks: 0 }
     }
 
     fn add(&mut self, stack: &[u64], space: i128, objects: i128) {
         self.total += space.unsigned_abs();
         self.stacks += 1;
-        let mut owner = None;
-        let mut innermost = None;
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.clear();
         for address in stack {
             let (from, to) = self.functions.range(*address);
-            for place in from..to {
-                let Some(place) = self.functions.place(place) else { continue };
-                let function = place.function;
-                innermost.get_or_insert((function, place.frame));
-                if owner.is_none() && !self.is_allocators(function) {
-                    owner = Some((function, place.frame));
-                }
-                self.count(function, place.frame, space);
-            }
+            frames.extend((from..to).filter_map(|place| self.functions.place(place)));
         }
-        let (function, frame) = owner.or(innermost).unwrap_or_else(|| {
-            let function = self.functions.number("(no stack)", Owner::Nobody);
-            (function, None)
-        });
+        let find = |is_owner: &dyn Fn(Owner) -> bool| {
+            frames.iter().position(|place| self.owner(place.function).is_some_and(is_owner))
+        };
+        let owner = find(&|owner| owner == Owner::Program)
+            .or_else(|| find(&|owner| owner != Owner::Allocator))
+            .unwrap_or(0);
+        let (function, frame) = match frames.get(owner) {
+            Some(place) => (place.function, place.frame),
+            None => (self.functions.number("(no stack)", Owner::Nobody), None),
+        };
+        for place in frames.iter().skip(owner) {
+            self.count(place.function, place.frame, space);
+        }
+        self.frames = frames;
         self.count(function, frame, space);
         if let Some(sum) = self.sums.get_mut(function as usize) {
             sum.flat += space;
@@ -171,8 +176,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn is_allocators(&self, function: u32) -> bool {
-        self.functions.get(function).is_some_and(|function| function.owner == Owner::Allocator)
+    fn owner(&self, function: u32) -> Option<Owner> {
+        self.functions.get(function).map(|function| function.owner)
     }
 
     /// Adds to what a function and its callees hold, once per stack.
@@ -192,18 +197,22 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The rows with the largest flat sums, then the largest cumulative ones, then by name.
+    /// The rows with the largest flat sums, then the program's own with the largest cumulative ones, then the others'.
     fn largest(self, limit: usize) -> Vec<(String, Sum<'a>)> {
         let Self { functions, sums, .. } = self;
-        let named = (0..).zip(sums).filter_map(|(number, sum)| {
-            functions.get(number).map(|function| (function.name.clone(), sum))
-        });
-        let mut rows: Vec<_> =
-            named.filter(|(_, sum)| sum.flat != 0 || sum.cumulative != 0).collect();
-        rows.sort_by(|(a_name, a), (b_name, b)| {
-            (b.flat, b.cumulative).cmp(&(a.flat, a.cumulative)).then_with(|| a_name.cmp(b_name))
+        let mut rows: Vec<_> = (0..)
+            .zip(sums)
+            .filter(|(_, sum)| sum.flat != 0 || sum.cumulative != 0)
+            .filter_map(|(number, sum)| Some((functions.get(number)?, sum)))
+            .collect();
+        rows.sort_by(|(a_function, a), (b_function, b)| {
+            let is_own = |function: &Function| function.owner == Owner::Program;
+            let rank = |function, sum: &Sum<'_>| (sum.flat, is_own(function), sum.cumulative);
+            rank(b_function, b)
+                .cmp(&rank(a_function, a))
+                .then_with(|| a_function.name.cmp(&b_function.name))
         });
         rows.truncate(limit);
-        rows
+        rows.into_iter().map(|(function, sum)| (function.name.clone(), sum)).collect()
     }
 }

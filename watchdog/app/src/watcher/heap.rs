@@ -53,7 +53,10 @@ pub(super) struct Heap {
 
 impl Heap {
     pub(super) fn new(other: Option<Source>, symbolizer: Option<Arc<Symbolizer>>) -> Self {
-        Self { other, symbolizer, ..Self::default() }
+        // Known before the first look, also when there will be none.
+        let known = symbolizer.as_ref().and_then(|symbolizer| symbolizer.mappings().ok());
+        let mappings = Arc::new(known.unwrap_or_default());
+        Self { other, symbolizer, mappings, ..Self::default() }
     }
 
     pub(super) fn source(&self) -> Option<Source> {

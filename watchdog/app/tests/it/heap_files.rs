@@ -107,6 +107,16 @@ async fn every_form_of_a_dump_names_the_function_that_leaks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_function_that_leaks_is_in_the_table_as_it_is_printed_unasked() {
+    let files = Files::of("unbounded-cache").await;
+    for arguments in [&["top", "after.heap"] as &[&str], &["diff", "before.heap", "after.heap"]] {
+        let table = files.printed(arguments).await;
+        assert!(share_of(&table, &files.culprit) > 80.0, "{} in {table}", files.culprit);
+        assert!(!table.contains("_rjem_"), "the allocator's own frames are rows: {table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_difference_of_two_dumps_is_the_leak() {
     let files = Files::of("unbounded-cache").await;
     let diff = ["diff", "before.heap", "after.heap"];
