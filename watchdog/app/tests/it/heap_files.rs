@@ -130,10 +130,6 @@ async fn the_difference_of_two_dumps_is_the_leak() {
     let growth = files.path("growth.pb.gz");
     let top = go_top(&[text(&growth)]).await;
     assert!(top.cumulative(&files.culprit) * 10 > top.total() * 8, "{top:?}");
-    // It has values below zero, which only a tool for differences can show.
-    let again = files.heap(&["top", "growth.pb.gz"]).await;
-    assert_eq!(again.code(), Some(2), "{again:?}");
-    assert!(again.stderr.contains("the difference of two profiles"), "{again:?}");
     for arguments in [
         ["diff", "--to=flamegraph", "before.heap", "after.heap"],
         ["flamegraph", "--base", "before.heap", "after.heap"],
