@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use watchdog_core::profile::Profile;
 use watchdog_heap::capture::Encoding as Stored;
 use watchdog_heap::difference::Difference;
+use watchdog_heap::flamegraph::FlamegraphError;
 use watchdog_heap::store::DumpMeta;
 use watchdog_heap::symbolize::Symbolizer;
 use watchdog_heap::symbols::Symbols;
@@ -124,8 +125,12 @@ fn rendered(
         None => Subject::Profile(&now.profile),
         Some(difference) => Subject::Difference(difference),
     };
-    let bytes = render::bytes(subject, &symbols, format, target)
-        .map_err(|error| RenderError::Failed(error.to_string()))?;
+    let bytes = render::bytes(subject, &symbols, format, target).map_err(|error| match error {
+        render::RenderError::Flamegraph(FlamegraphError::Empty) => {
+            RenderError::Unavailable("the profile holds nothing that could be drawn".into())
+        }
+        other => RenderError::Failed(other.to_string()),
+    })?;
     Ok(Rendered { bytes, taken, encoding })
 }
 

@@ -1,3 +1,5 @@
+//! Who is named, in which order, and when nobody is.
+
 use super::*;
 use crate::profile::StackSample;
 use crate::units::WallTime;

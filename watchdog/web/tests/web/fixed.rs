@@ -111,7 +111,6 @@ fn leaking() -> TargetStatus {
         lost_samples: 7,
         incidents,
         oom_kills: 1,
-        ..TargetStatus::default()
     }
 }
 
