@@ -126,8 +126,8 @@ fn rendered(
         Some(difference) => Subject::Difference(difference),
     };
     let bytes = render::bytes(subject, &symbols, format, target).map_err(|error| match error {
-        render::RenderError::Flamegraph(FlamegraphError::Empty) => {
-            RenderError::Unavailable("the profile holds nothing that could be drawn".into())
+        render::RenderError::Flamegraph(empty @ FlamegraphError::Empty(_)) => {
+            RenderError::Unavailable(empty.to_string())
         }
         other => RenderError::Failed(other.to_string()),
     })?;
