@@ -17,7 +17,7 @@ use watchdog_heap::symbolize::{SymbolCache, Symbolizer};
 use watchdog_heap::symbols::Symbols;
 use watchdog_report::pipeline::Pipeline;
 use watchdog_web::dumps::{CaptureError, Dump};
-use watchdog_web::status::{Build, Own, SinkStatus, Source, Status, TargetStatus};
+use watchdog_web::status::{Build, Kept, Own, SinkStatus, Source, Status, TargetStatus};
 
 use crate::clock::{Clock, Stamp};
 use crate::recorders::Recorders;
@@ -273,6 +273,7 @@ impl Source for Context {
             targets,
             incidents: self.incidents(),
             deliveries: self.deliveries(),
+            kept: self.kept(),
             own: own.map_or_else(Own::default, |own| Own {
                 rss: own.rss,
                 cpu_seconds: own.cpu_seconds,
@@ -287,6 +288,11 @@ impl Source for Context {
 }
 
 impl Context {
+    fn kept(&self) -> Kept {
+        let usage = self.store.usage();
+        Kept { dumps: u64::try_from(usage.dumps).unwrap_or(u64::MAX), bytes: usage.bytes }
+    }
+
     fn deliveries(&self) -> Vec<SinkStatus> {
         self.pipeline
             .stats()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use watchdog_core::profile::Profile;
 use watchdog_heap::capture::Encoding as Stored;
 use watchdog_heap::difference::Difference;
 use watchdog_heap::flamegraph::FlamegraphError;
@@ -119,8 +118,14 @@ fn rendered(
     encoding: Encoding,
 ) -> Result<Rendered, RenderError> {
     let taken = now.profile.taken;
-    let difference = earlier.map(|earlier| Difference::between(&earlier.profile, &now.profile));
-    let symbols = named(now, difference.as_ref());
+    let mut symbols = named(now);
+    let difference = earlier.map(|earlier| {
+        let (before, after) = (&earlier.profile, &now.profile);
+        let (difference, both) =
+            Difference::between_named(before, &named(earlier), after, &symbols);
+        symbols = both;
+        difference
+    });
     let subject = match &difference {
         None => Subject::Profile(&now.profile),
         Some(difference) => Subject::Difference(difference),
@@ -134,22 +139,16 @@ fn rendered(
     Ok(Rendered { bytes, taken, encoding })
 }
 
-/// Names for all that is to be shown.
-fn named(shown: &Shown, difference: Option<&Difference>) -> Symbols {
-    let Some(symbolizer) = shown.symbolizer.as_ref().filter(|_| shown.symbols.is_empty()) else {
-        return Symbols::clone(&shown.symbols);
-    };
-    match difference {
-        None => symbolizer.symbols(&shown.profile.mappings, addresses(&shown.profile)),
-        Some(difference) => symbolizer.symbols(
-            &difference.mappings,
-            difference.stacks.iter().flat_map(|stack| stack.stack.iter().copied()),
-        ),
+/// The names that came with a profile, else those that its files give.
+fn named(shown: &Shown) -> Symbols {
+    match &shown.symbolizer {
+        Some(symbolizer) if shown.symbols.is_empty() => {
+            let stacks = shown.profile.stacks.iter();
+            let addresses = stacks.flat_map(|stack| stack.stack.iter().copied());
+            symbolizer.symbols(&shown.profile.mappings, addresses)
+        }
+        _ => Symbols::clone(&shown.symbols),
     }
-}
-
-fn addresses(profile: &Profile) -> impl Iterator<Item = u64> + '_ {
-    profile.stacks.iter().flat_map(|stack| stack.stack.iter().copied())
 }
 
 async fn blocking<T: Send + 'static>(

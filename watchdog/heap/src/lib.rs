@@ -1,8 +1,9 @@
-//! Heap profiles: capture over HTTP, jemalloc's format, symbolizing outside the target, the dump store.
+//! Heap profiles: where they come from, their formats, names outside the target, the dump store.
 //!
-//! The way of a profile: [`capture`] fetches jemalloc's text and [`jemalloc`] reads it, [`culprit`] takes the
-//! difference of two and names it through [`symbolize`], and [`store`] keeps the raw text for people. Every
-//! format ends in `watchdog_core::profile::Profile`, so another source only has to produce one.
+//! The way of a profile: [`recorder`] or [`capture`] gets it, [`jemalloc`] and [`pprof`] read it, [`culprit`] compares it
+//! with earlier ones and names what grew through [`symbolize`], [`store`] keeps it, and [`pprof`], [`flamegraph`],
+//! [`collapsed`] and [`top`] show it or a [`difference`]. Every source ends in `watchdog_core::profile::Profile` and, where
+//! it brings names, in [`symbols`].
 
 mod addresses;
 pub mod capture;

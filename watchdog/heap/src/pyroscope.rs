@@ -13,6 +13,7 @@ use url::Url;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How much of a refusal's text is kept.
 const MAX_REASON: usize = 512;
+const BEARER: &str = "Bearer ";
 /// Field numbers of `push.proto` and `types.proto`.
 const SERIES: u8 = 1;
 const LABELS: u8 = 1;
@@ -75,7 +76,7 @@ impl Pusher {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(PushError::Address(shown));
         }
-        let bearer = token.map(|token| secret(&format!("Bearer {token}"))).transpose()?;
+        let bearer = token.map(|token| secret(&format!("{BEARER}{token}"))).transpose()?;
         let tenant = tenant.map(secret).transpose()?;
         let http = crate::capture::http_client(&push)
             .map_err(|error| PushError::Client(error.without_url().to_string()))?;
@@ -115,7 +116,24 @@ impl Pusher {
             reason.extend_from_slice(&chunk[..chunk.len().min(MAX_REASON - reason.len())]);
         }
         let reason = String::from_utf8_lossy(&reason).replace(char::is_control, " ");
+        let token = self.token.as_ref().and_then(|token| token.to_str().ok());
+        let token = token.and_then(|header| header.strip_prefix(BEARER));
+        let reason = token.map_or(reason.clone(), |token| without_secret(&reason, token));
         Err(PushError::Refused { url: self.shown.clone(), status, reason })
+    }
+}
+
+/// A server's refusal goes into the log, and it may repeat what it was sent: the secret is taken out, also its beginning
+/// where the text was cut off in the middle of it.
+fn without_secret(text: &str, secret: &str) -> String {
+    const INSTEAD: &str = "(the token)";
+    // Fewer bytes than these say nothing of it, and would be found in any text.
+    const TELLING: usize = 4;
+    let text = text.replace(secret, INSTEAD);
+    let begun = |end: usize| secret.get(..end).and_then(|begin| text.strip_suffix(begin));
+    match (TELLING..secret.len()).rev().find_map(begun) {
+        Some(rest) => format!("{rest}{INSTEAD}"),
+        None => text,
     }
 }
 
@@ -183,5 +201,14 @@ mod tests {
         assert!(matches!(Pusher::new(&url("ftp://h/"), None, None), Err(PushError::Address(_))));
         let error = Pusher::new(&url("http://h/"), Some("hunter2\n"), None).err().expect("refused");
         assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_refusal_that_repeats_the_token_is_told_without_it() {
+        let told = without_secret("401: no `Bearer hunter22`, hunter22", "hunter22");
+        assert_eq!(told, "401: no `Bearer (the token)`, (the token)");
+        assert_eq!(without_secret("cut off: hunter", "hunter22"), "cut off: (the token)");
+        assert_eq!(without_secret("a hunt for room", "hunter22"), "a hunt for room");
+        assert_eq!(without_secret("500: busy", "hunter22"), "500: busy");
     }
 }

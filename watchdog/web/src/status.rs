@@ -30,8 +30,19 @@ pub struct Status {
     pub incidents: Vec<Incident>,
     /// One entry per sink.
     pub deliveries: Vec<SinkStatus>,
+    /// Heap dumps on disk.
+    pub kept: Kept,
     /// What the watchdog itself uses.
     pub own: Own,
+}
+
+/// The heap dumps that are kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept {
+    /// How many.
+    pub dumps: u64,
+    /// What they take together.
+    pub bytes: Bytes,
 }
 
 /// What is running.

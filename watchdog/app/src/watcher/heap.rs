@@ -64,10 +64,11 @@ impl Heap {
         table.or_else(|| self.other.clone())
     }
 
-    /// What was taken of a former program says nothing of the one that runs now.
+    /// What was taken of a former program says nothing of the one that runs now. Jobs under way still end, and whoever
+    /// waits gets a profile of the new one.
     pub(super) fn forget(&mut self, symbolizer: Option<Arc<Symbolizer>>) {
-        let taking = self.taking;
-        *self = Self { taking, ..Self::new(self.other.take(), symbolizer) };
+        let (taking, naming, waiting) = (self.taking, self.naming, self.waiting.take());
+        *self = Self { taking, naming, waiting, ..Self::new(self.other.take(), symbolizer) };
     }
 
     fn look_is_due(&mut self, seen: &Assessment, named: bool) -> bool {
@@ -171,8 +172,8 @@ impl Watcher {
             }
             Err(error) => self.taking_failed(error, done.request),
         }
-        if let (Some(request), Some(source)) = (self.heap.waiting.take(), self.heap.source()) {
-            self.take(source, Reason::Requested, Some(request));
+        if let Some(request) = self.heap.waiting.take() {
+            self.requested(request);
         }
     }
 

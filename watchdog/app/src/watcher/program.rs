@@ -53,5 +53,6 @@ impl Watcher {
         lock(&self.slot.symbolizer).clone_from(&symbolizer);
         self.context.recorders.forget(self.tracker.identity());
         self.heap.forget(symbolizer);
+        lock(&self.slot.status).recorder = false;
     }
 }

@@ -10,8 +10,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::{Deserialize, Serialize};
-
 use crate::profile::{Profile, StackSample};
 use crate::units::{Bytes, WallTime};
 
@@ -27,7 +25,7 @@ const LEAD_IN: f64 = 0.1;
 const Z90: f64 = 1.645;
 
 /// What of an earlier profile is kept for comparison: 24 bytes a stack instead of the stack.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Digest {
     /// When the profile was taken.
     pub taken: WallTime,
@@ -36,7 +34,7 @@ pub struct Digest {
 }
 
 /// What one stack held.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Held {
     /// Of the stack. 64 bits tell the stacks of one process apart: among 100,000 a collision has a chance of 1 in 4·10⁹.
     hash: u64,

@@ -3,7 +3,7 @@
 use crate::profile::Frame;
 
 /// Whether a function belongs to the allocator or to what Rust puts right in front of it.
-pub fn is_allocator(function: &str) -> bool {
+fn is_allocator(function: &str) -> bool {
     const PREFIXES: [&str; 16] = [
         "_rjem_",
         "prof_",

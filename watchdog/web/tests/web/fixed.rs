@@ -20,7 +20,7 @@ use watchdog_core::trend::Trend;
 use watchdog_core::units::{Bytes, BytesPerSecond, Moment, WallTime};
 use watchdog_core::verdict::{Kind, Verdict};
 use watchdog_web::status::{
-    Build, Captures, IncidentCounts, Own, ReadCount, Reads, SinkStatus, Source, Status,
+    Build, Captures, IncidentCounts, Kept, Own, ReadCount, Reads, SinkStatus, Source, Status,
     TargetStatus,
 };
 use watchdog_web::{AppContext, router};
@@ -217,6 +217,7 @@ pub(crate) fn status() -> Status {
         discovering: false,
         targets: vec![leaking(), calm(), TargetStatus { identity: unseen, ..Default::default() }],
         incidents: vec![incident(), killed()],
+        kept: Kept { dumps: 3, bytes: Bytes::from_mib(5) },
         deliveries: vec![
             SinkStatus {
                 name: "slack".into(),

@@ -17,6 +17,9 @@ use crate::churn::Churn;
 /// The function that leaks, as a report must name it.
 pub(crate) const LEAKING_FUNCTION: &str = "leak_session_cache";
 
+/// One object of what is held besides.
+const CATALOGUE_PAGE: usize = 8 << 10;
+
 /// Of which sizes the leaked objects are: all are size classes of jemalloc, so that what is asked for is what is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sizes {
@@ -57,6 +60,9 @@ impl Sizes {
 pub(crate) struct Leak {
     #[arg(long, value_enum)]
     sizes: Sizes,
+    /// Bytes that are held from the start by another function.
+    #[arg(long)]
+    steady: usize,
     /// How fast, in bytes a second.
     #[arg(long)]
     rate: f64,
@@ -82,6 +88,8 @@ pub(super) fn run(args: &Leak) -> Result<()> {
             churn.step();
         }
     })?;
+    let catalogue: Vec<Box<[u8]>> =
+        (0..args.steady / CATALOGUE_PAGE).map(|_| load_catalogue_page()).collect();
     tell(&"ready")?;
     // Whoever measures looks at the mappings first.
     stdin().lock().read_line(&mut String::new())?;
@@ -104,10 +112,17 @@ pub(super) fn run(args: &Leak) -> Result<()> {
                 if leaked - said >= 16 << 10 {
                     truth.write_all_at(&leaked.to_le_bytes(), 0)?;
                     said = leaked;
+                    black_box(&catalogue);
                 }
             }
         }
     }
+}
+
+/// What is held besides and does not grow.
+#[inline(never)]
+fn load_catalogue_page() -> Box<[u8]> {
+    vec![1; CATALOGUE_PAGE].into_boxed_slice()
 }
 
 /// The leak. Written to, as memory that never was is not counted by the kernel.
