@@ -43,18 +43,18 @@ async fn the_load_is_in_the_api_and_a_failing_counter_stops_nothing() {
         watchdog.api("targets/job").await["sample"]["load"].as_f64()
     })
     .await;
-    // 600 requests in a little more than 15 s.
-    assert!((30.0..=40.0).contains(&load), "{load} requests a second");
+    // 600 requests in 15 s or a little more, by the watchdog's clock.
+    assert!((30.0..=40.5).contains(&load), "{load} requests a second");
     eventually("a row with the load", SOON, async || {
         let series = watchdog.api("targets/job/series").await;
         let rows = series["rows"].as_array().expect("rows");
         rows.last().and_then(|row| row["load"].as_f64())
     })
     .await;
-    assert_eq!(
-        watchdog.metric("oomen_target_requests_per_second{target=\"job\"}").await,
-        Some(load)
-    );
+    let metric = watchdog.metric("oomen_target_requests_per_second{target=\"job\"}").await;
+    let metric = metric.expect("the load as a metric");
+    // Not to the last bit: a reader of JSON may round the last digit otherwise than one of text.
+    assert!((metric - load).abs() < 1e-9, "{metric} is not {load}");
     assert_eq!(watchdog.stop().await.code(), Some(0));
 }
 
