@@ -170,6 +170,7 @@ impl Watcher {
     ) -> Self {
         let identity = TargetIdentity {
             name: name.clone(),
+            workload: None,
             pid: collector.pid(),
             start_ticks: collector.start_ticks(),
             namespace: std::env::var("POD_NAMESPACE").ok(),

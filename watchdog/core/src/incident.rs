@@ -14,6 +14,9 @@ use crate::verdict::Verdict;
 pub struct TargetIdentity {
     /// The target's stable name, the same over restarts; the label of its metrics.
     pub name: String,
+    /// What its replicas share: the target's name without the number that tells several processes of it apart.
+    #[serde(default)]
+    pub workload: Option<String>,
     /// Process id in the watchdog's pid namespace.
     pub pid: u32,
     /// Start time in clock ticks since boot (`/proc/PID/stat` field 22); tells a reused pid apart.
@@ -87,6 +90,9 @@ pub enum Ending {
 pub struct Incident {
     /// Unique and stable: target name, pid and the second it opened.
     pub id: String,
+    /// Rises by one with every change that is news; the figures in between move without it.
+    #[serde(default)]
+    pub revision: u32,
     /// Whose memory it is.
     pub target: TargetIdentity,
     /// Where it stands.
@@ -150,6 +156,17 @@ impl IncidentTracker {
     /// A tracker with no open incident.
     pub fn new(target: TargetIdentity) -> Self {
         Self { target, open: None, calm_since: None, candidates: Vec::new() }
+    }
+
+    /// Goes on with the incident that an earlier watchdog left open, if it is of this very process. Returns whether it is.
+    pub fn resume(&mut self, incident: &Incident) -> bool {
+        let (was, is) = (&incident.target, &self.target);
+        let same = (&was.name, was.pid, was.start_ticks) == (&is.name, is.pid, is.start_ticks);
+        let resumes = same && self.open.is_none() && !incident.state.is_closed();
+        if resumes {
+            self.open = Some(Incident { target: self.target.clone(), ..incident.clone() });
+        }
+        resumes
     }
 
     /// Whose memory it is.
@@ -269,11 +286,13 @@ impl IncidentTracker {
         incident.updated = wall;
         incident.closed = Some(wall);
         incident.evidence = Some(evidence);
-        Some(change(&incident))
+        Some(change(&mut incident))
     }
 }
 
-fn change(incident: &Incident) -> Change {
+/// What has become news.
+fn change(incident: &mut Incident) -> Change {
+    incident.revision = incident.revision.saturating_add(1);
     Change { incident: incident.clone(), tell: incident.told.is_some() }
 }
 
@@ -287,9 +306,20 @@ fn rank(state: State) -> u8 {
 }
 
 impl Incident {
+    /// Ends an incident that was left open by an earlier watchdog and whose process is not there any more.
+    pub fn abandon(mut self, wall: WallTime) -> Change {
+        self.state = State::Gone;
+        self.kill = None;
+        (self.updated, self.closed) = (wall, Some(wall));
+        self.evidence =
+            Some("The process ended while no watchdog was looking; how is not known.".into());
+        change(&mut self)
+    }
+
     fn opened(target: &TargetIdentity, wall: WallTime) -> Self {
         Self {
             id: format!("{}-{}-{}", target.name, target.pid, wall.0.max(0.0) as u64),
+            revision: 0,
             target: target.clone(),
             state: State::Suspected,
             opened: wall,
@@ -345,6 +375,23 @@ mod tests {
 
     fn at(level: Level) -> Assessment {
         Assessment { level, used: Bytes(5), limit: Some(Bytes(10)), ..Assessment::default() }
+    }
+
+    #[test]
+    fn what_was_left_open_goes_on_for_the_same_process_and_ends_for_another() {
+        let mut before = tracker();
+        let left = before.observe(&at(Level::Leak), WallTime(3.0)).expect("opened").incident;
+        assert_eq!(left.revision, 1);
+        let mut after = tracker();
+        assert!(after.resume(&left));
+        assert_eq!(after.observe(&at(Level::Leak), WallTime(4.0)), None, "nothing is news");
+        let risen = after.observe(&at(Level::Imminent), WallTime(5.0)).expect("rose").incident;
+        assert_eq!((risen.id.as_str(), risen.revision), (left.id.as_str(), 2));
+        let reused = TargetIdentity { start_ticks: 9, ..before.identity().clone() };
+        assert!(!IncidentTracker::new(reused).resume(&left), "the pid was reused");
+        let ended = left.abandon(WallTime(6.0));
+        assert!(ended.tell && !after.resume(&ended.incident));
+        assert_eq!((ended.incident.state, ended.incident.revision), (State::Gone, 2));
     }
 
     #[test]

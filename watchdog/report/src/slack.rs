@@ -9,13 +9,15 @@ mod failure;
 mod posted;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use secrecy::{ExposeSecret, SecretString};
 use slack_morphism::prelude::*;
 use url::Url;
 use watchdog_core::incident::Incident;
 
-use crate::sink::{Delivery, DeliveryError, Sink};
+use crate::sink::{Attempt, Delivery, DeliveryError, Progress, Sink};
 use connector::Connector;
 use posted::{Place, Posted};
 
@@ -163,8 +165,9 @@ impl SlackSink {
 
     /// In words. Whatever the server put into its answer, the token is not among them.
     fn explain(&self, error: &errors::SlackClientError) -> DeliveryError {
-        let DeliveryError { kind, text } = failure::explain(error);
-        DeliveryError { kind, text: text.replace(self.secret.expose_secret(), "[token]") }
+        let error = failure::explain(error);
+        let text = error.text.replace(self.secret.expose_secret(), "[token]");
+        DeliveryError { text, ..error }
     }
 }
 
@@ -173,11 +176,16 @@ impl Sink for SlackSink {
         "slack"
     }
 
-    fn deliver<'a>(&'a self, incident: &'a Incident) -> Delivery<'a> {
-        Box::pin(self.tell(incident))
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> Attempt<'a> {
+        Box::pin(async move {
+            for incident in delivery.incidents {
+                self.tell(incident).await?;
+            }
+            Ok(Progress::done())
+        })
     }
 
-    fn warm_up(&self) -> Delivery<'_> {
+    fn warm_up(&self) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + '_>> {
         Box::pin(async { self.auth_test().await.map(drop) })
     }
 }

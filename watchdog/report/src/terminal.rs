@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use watchdog_core::incident::{Incident, State};
 
 use crate::message;
-use crate::sink::{Delivery, DeliveryError, Sink};
+use crate::sink::{Attempt, Delivery, DeliveryError, Progress, Sink};
 
 /// Frames shown of the culprit's stack.
 const MAX_FRAMES: usize = 8;
@@ -77,8 +77,13 @@ impl Sink for TerminalSink {
         "terminal"
     }
 
-    fn deliver<'a>(&'a self, incident: &'a Incident) -> Delivery<'a> {
-        Box::pin(self.print(incident))
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> Attempt<'a> {
+        Box::pin(async move {
+            for incident in delivery.incidents {
+                self.print(incident).await?;
+            }
+            Ok(Progress::done())
+        })
     }
 }
 

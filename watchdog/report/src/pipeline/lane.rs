@@ -10,7 +10,7 @@ use watchdog_core::incident::Incident;
 
 use super::queue::{AfterFailure, Next, Pending, Queue};
 use super::{Options, SinkStats};
-use crate::sink::{DeliveryError, ErrorKind, Sink};
+use crate::sink::{Delivery, DeliveryError, ErrorKind, Sink};
 
 /// One sink with everything that waits for it.
 pub(super) struct Lane {
@@ -137,7 +137,11 @@ impl Lane {
     /// One attempt within its deadline, in a task of its own: a sink that panics does not end the worker.
     async fn attempt(&self, incident: Arc<Incident>) -> Result<(), DeliveryError> {
         let sink = Arc::clone(&self.sink);
-        let attempt = tokio::spawn(async move { sink.deliver(&incident).await });
+        let attempt = tokio::spawn(async move {
+            let incidents = std::slice::from_ref(incident.as_ref());
+            let delivery = Delivery { incidents, memory: None, unsure_since: None };
+            sink.deliver(delivery).await.map(drop)
+        });
         let deadline = self.options.attempt_deadline;
         match timeout(deadline, AbortOnDropHandle::new(attempt)).await {
             Ok(Ok(result)) => result,

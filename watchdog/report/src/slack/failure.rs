@@ -40,22 +40,22 @@ pub(super) fn explain(error: &SlackClientError) -> DeliveryError {
             let status = error.status_code;
             let text = format!("Slack answered with HTTP status {}", status.as_u16());
             if status.is_server_error() || status.as_u16() == 408 {
-                DeliveryError::retry(text)
+                DeliveryError::unsure(text)
             } else {
                 DeliveryError::permanent(text + "; check the API address and any proxy")
             }
         }
         SlackClientError::ProtocolError(_) => {
-            DeliveryError::retry("the answer is not one of Slack's; check the API address")
+            DeliveryError::unsure("the answer is not one of Slack's; check the API address")
         }
         SlackClientError::HttpProtocolError(error) => {
-            DeliveryError::retry(unreachable(error.cause.as_deref()))
+            DeliveryError::unsure(unreachable(error.cause.as_deref()))
         }
         SlackClientError::SystemError(error) => {
-            DeliveryError::retry(unreachable(error.cause.as_deref()))
+            DeliveryError::unsure(unreachable(error.cause.as_deref()))
         }
         SlackClientError::EndOfStream(_) | SlackClientError::SocketModeProtocolError(_) => {
-            DeliveryError::retry("the connection to Slack ended")
+            DeliveryError::unsure("the connection to Slack ended")
         }
     }
 }

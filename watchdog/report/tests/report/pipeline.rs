@@ -1,13 +1,14 @@
 //! The pipeline's promises, in paused time: every pause below is virtual and exact.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use watchdog_core::incident::{Incident, State};
+use watchdog_core::incident::State;
 use watchdog_report::pipeline::{Options, Pipeline, SinkStats};
-use watchdog_report::sink::{Delivery, DeliveryError, Sink};
+use watchdog_report::sink::{self, Delivery, DeliveryError, Progress, Sink};
 
 use crate::sample::incident;
 
@@ -67,16 +68,17 @@ impl Sink for Scripted {
         "scripted"
     }
 
-    fn deliver<'a>(&'a self, incident: &'a Incident) -> Delivery<'a> {
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> sink::Attempt<'a> {
         Box::pin(async move {
+            let incident = &delivery.incidents[0];
             let attempt = (self.started.elapsed(), incident.id.clone(), incident.state);
             self.attempts.lock().expect("attempts").push(attempt);
             let act = self.script.lock().expect("script").pop_front().unwrap_or(self.then);
             match act {
-                Act::Deliver => Ok(()),
+                Act::Deliver => Ok(Progress::done()),
                 Act::DeliverAfter(time) => {
                     sleep(time).await;
-                    Ok(())
+                    Ok(Progress::done())
                 }
                 Act::Fail => Err(DeliveryError::retry("scripted")),
                 Act::Ask(after) => Err(DeliveryError::retry_after(Some(after), "scripted")),
@@ -312,11 +314,11 @@ impl Sink for Cold {
         "cold"
     }
 
-    fn deliver<'a>(&'a self, incident: &'a Incident) -> Delivery<'a> {
-        self.0.deliver(incident)
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> sink::Attempt<'a> {
+        self.0.deliver(delivery)
     }
 
-    fn warm_up(&self) -> Delivery<'_> {
+    fn warm_up(&self) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + '_>> {
         self.0.attempts.lock().expect("attempts").push((
             Duration::ZERO,
             "warm-up".into(),

@@ -1,6 +1,7 @@
 //! Incidents to report.
 
 use watchdog_core::incident::{Incident, State};
+use watchdog_report::sink::{Delivery, DeliveryError, Sink};
 
 /// A confirmed leak with everything known.
 pub(crate) fn confirmed() -> Incident {
@@ -10,4 +11,18 @@ pub(crate) fn confirmed() -> Incident {
 /// The same with another id and state.
 pub(crate) fn incident(id: &str, state: State) -> Incident {
     Incident { id: id.into(), state, ..confirmed() }
+}
+
+/// Lets the sink tell all there is to tell of one incident of which it remembers nothing.
+pub(crate) async fn tell(sink: &impl Sink, incident: &Incident) -> Result<(), DeliveryError> {
+    let mut memory = None;
+    loop {
+        let incidents = std::slice::from_ref(incident);
+        let delivery = Delivery { incidents, memory: memory.as_ref(), unsure_since: None };
+        let progress = sink.deliver(delivery).await?;
+        if !progress.more {
+            return Ok(());
+        }
+        memory = progress.memory;
+    }
 }

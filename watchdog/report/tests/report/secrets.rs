@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
 use watchdog_fixtures::slack::{Failure, SlackServer, TOKEN};
-use watchdog_report::sink::Sink;
 use watchdog_report::slack::SlackSink;
 
-use crate::sample::confirmed;
+use crate::sample::{confirmed, tell};
 use crate::slack::options;
 
 /// Everything that was logged.
@@ -53,10 +52,10 @@ async fn the_token_is_in_no_error_and_no_log_at_any_level() {
         Failure::Garbage,
     ] {
         server.fail_next(1, failure);
-        let error = sink.deliver(&confirmed()).await.expect_err("a failure");
+        let error = tell(&sink, &confirmed()).await.expect_err("a failure");
         assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
     }
-    sink.deliver(&confirmed()).await.expect("delivered");
+    tell(&sink, &confirmed()).await.expect("delivered");
     let log = String::from_utf8_lossy(&log.0.lock().expect("the log")).into_owned();
     assert!(log.contains("chat.postMessage"), "the client's own events are in the log");
     assert!(!log.contains(TOKEN), "{log}");

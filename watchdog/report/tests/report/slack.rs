@@ -9,7 +9,7 @@ use watchdog_report::pipeline::{Options, Pipeline};
 use watchdog_report::sink::{DeliveryError, ErrorKind, Sink};
 use watchdog_report::slack::{Account, SlackOptions, SlackSink};
 
-use crate::sample::{confirmed, incident};
+use crate::sample::{confirmed, incident, tell};
 
 /// Longer than anything here takes, short enough to fail a test.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -30,15 +30,15 @@ async fn server() -> (SlackServer, SlackSink) {
 }
 
 async fn fails(sink: &SlackSink) -> DeliveryError {
-    sink.deliver(&confirmed()).await.expect_err("a failure")
+    tell(sink, &confirmed()).await.expect_err("a failure")
 }
 
 #[tokio::test]
 async fn an_incident_is_posted_once_and_then_updated_in_place() {
     let (server, sink) = server().await;
-    sink.deliver(&incident("a", State::Confirmed)).await.expect("posted");
-    sink.deliver(&incident("b", State::Confirmed)).await.expect("posted");
-    sink.deliver(&incident("a", State::Killed)).await.expect("updated");
+    tell(&sink, &incident("a", State::Confirmed)).await.expect("posted");
+    tell(&sink, &incident("b", State::Confirmed)).await.expect("posted");
+    tell(&sink, &incident("a", State::Killed)).await.expect("updated");
     let messages = server.messages();
     let events: Vec<_> = messages.iter().map(|message| message.event).collect();
     assert_eq!(events, [Event::Post, Event::Post, Event::Update]);
@@ -50,7 +50,7 @@ async fn an_incident_is_posted_once_and_then_updated_in_place() {
 #[tokio::test]
 async fn the_message_says_who_when_how_fast_and_which_function() {
     let (server, sink) = server().await;
-    sink.deliver(&confirmed()).await.expect("posted");
+    tell(&sink, &confirmed()).await.expect("posted");
     let message = &server.messages()[0];
     assert_eq!(
         message.text,
@@ -97,7 +97,7 @@ async fn what_may_pass_is_to_be_retried_and_then_goes_through() {
         assert_eq!(error.kind, ErrorKind::Retry { after: None }, "{failure:?}: {error}");
     }
     assert!(server.messages().is_empty());
-    sink.deliver(&confirmed()).await.expect("posted");
+    tell(&sink, &confirmed()).await.expect("posted");
     assert_eq!(server.messages().len(), 1);
 }
 
@@ -153,10 +153,10 @@ async fn a_wrong_token_and_a_missing_channel_are_permanent() {
 #[tokio::test]
 async fn a_message_that_was_deleted_is_posted_anew() {
     let (server, sink) = server().await;
-    sink.deliver(&confirmed()).await.expect("posted");
+    tell(&sink, &confirmed()).await.expect("posted");
     server.delete_messages();
-    sink.deliver(&confirmed()).await.expect("posted anew");
-    sink.deliver(&confirmed()).await.expect("updated");
+    tell(&sink, &confirmed()).await.expect("posted anew");
+    tell(&sink, &confirmed()).await.expect("updated");
     let messages = server.messages();
     let events: Vec<_> = messages.iter().map(|message| message.event).collect();
     assert_eq!(events, [Event::Post, Event::Post, Event::Update]);
@@ -167,7 +167,7 @@ async fn a_message_that_was_deleted_is_posted_anew() {
 async fn a_layout_that_slack_refuses_is_sent_as_plain_text() {
     let (server, sink) = server().await;
     server.fail_next(1, Failure::Code("invalid_blocks"));
-    sink.deliver(&confirmed()).await.expect("posted");
+    tell(&sink, &confirmed()).await.expect("posted");
     let message = &server.messages()[0];
     assert!(message.blocks.is_empty() && message.text.contains("recommendations"));
 }
@@ -177,8 +177,8 @@ async fn an_answer_that_is_lost_after_slack_accepted_costs_a_second_message_not_
     let (server, sink) = server().await;
     server.fail_next(1, Failure::AcceptThenReset);
     assert_eq!(fails(&sink).await.kind, ErrorKind::Retry { after: None });
-    sink.deliver(&confirmed()).await.expect("posted");
-    sink.deliver(&confirmed()).await.expect("updated");
+    tell(&sink, &confirmed()).await.expect("posted");
+    tell(&sink, &confirmed()).await.expect("updated");
     assert_eq!(server.messages().len(), 3);
     assert_eq!(server.messages()[2].ts, server.messages()[1].ts);
 }
@@ -188,7 +188,7 @@ async fn a_server_that_is_not_slack_is_to_be_retried_and_never_read_to_its_end()
     for mode in [Mode::Endless, Mode::Garbage, Mode::Reset, Mode::Status(500)] {
         let server = HostileServer::start(mode.clone()).await.expect("a server");
         let sink = SlackSink::new(options(&server.url())).expect("a sink");
-        let delivery = tokio::time::timeout(DEADLINE, sink.deliver(&confirmed())).await;
+        let delivery = tokio::time::timeout(DEADLINE, tell(&sink, &confirmed())).await;
         let error = delivery.expect("in time").expect_err("a failure");
         assert_eq!(error.kind, ErrorKind::Retry { after: None }, "{mode:?}: {error}");
         if mode == Mode::Endless {

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use watchdog_core::incident::{Incident, State};
-use watchdog_report::sink::{ErrorKind, Sink};
+use watchdog_report::sink::ErrorKind;
 use watchdog_report::terminal::{Format, TerminalSink, text};
 
-use crate::sample::confirmed;
+use crate::sample::{confirmed, tell};
 
 #[test]
 fn a_confirmed_leak_reads_well() {
@@ -58,7 +58,7 @@ fn no_part_of_an_incident_can_send_an_escape_sequence_or_a_line_of_its_own() {
 async fn as_json_a_report_is_one_line_that_holds_the_whole_incident() {
     let (out, written) = sync_channel(1);
     let sink = TerminalSink::new(Out { written: out, gate: None }, Format::Json).expect("a sink");
-    sink.deliver(&confirmed()).await.expect("written");
+    tell(&sink, &confirmed()).await.expect("written");
     let line = written.recv().expect("a line");
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     let incident: Incident = serde_json::from_slice(&line).expect("JSON");
@@ -92,18 +92,18 @@ async fn a_terminal_that_takes_nothing_blocks_nobody() {
     let out = Out { written: out, gate: Some(gate) };
     let sink = TerminalSink::new(out, Format::Text { color: false }).expect("a sink");
     let incident = confirmed();
-    let mut first = sink.deliver(&incident);
+    let mut first = Box::pin(tell(&sink, &incident));
     assert!(
         std::future::poll_fn(|cx| std::task::Poll::Ready(first.as_mut().poll(cx).is_pending()))
             .await
     );
     written.recv().expect("the first is being written");
-    let mut second = sink.deliver(&incident);
+    let mut second = Box::pin(tell(&sink, &incident));
     assert!(
         std::future::poll_fn(|cx| std::task::Poll::Ready(second.as_mut().poll(cx).is_pending()))
             .await
     );
-    let third = sink.deliver(&incident).await.expect_err("no place");
+    let third = tell(&sink, &incident).await.expect_err("no place");
     assert_eq!(third.kind, ErrorKind::Retry { after: None });
     open.send(()).expect("opened");
     open.send(()).expect("opened");
@@ -116,7 +116,7 @@ async fn a_writer_that_fails_is_an_error_that_says_why() {
     let (out, written) = sync_channel(1);
     drop(written);
     let sink = TerminalSink::new(Out { written: out, gate: None }, Format::Json).expect("a sink");
-    let error = sink.deliver(&confirmed()).await.expect_err("a failure");
+    let error = tell(&sink, &confirmed()).await.expect_err("a failure");
     assert_eq!(error.kind, ErrorKind::Permanent);
     assert!(error.text.contains("cannot write the report"), "{error}");
 }

@@ -40,6 +40,7 @@ pub(crate) const FIRST: &str = "recommendations-41-1794999960";
 fn identity(name: &str, pid: u32) -> TargetIdentity {
     TargetIdentity {
         name: name.into(),
+        workload: Some(name.into()),
         pid,
         start_ticks: 90_000,
         namespace: Some("shop".into()),
