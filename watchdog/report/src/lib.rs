@@ -6,6 +6,7 @@
 
 pub mod message;
 pub mod pipeline;
+pub mod plot;
 pub mod sink;
 pub mod slack;
 pub mod terminal;
