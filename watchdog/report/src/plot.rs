@@ -135,7 +135,7 @@ fn past(incident: &Incident, now: WallTime, kill: Option<KillWindow>) -> f64 {
 
 /// The rows of the last `past` seconds before `now`, and none of a process that came after.
 fn recent(rows: &[Row], now: WallTime, past: f64) -> &[Row] {
-    let rows = &rows[..rows.partition_point(|row| row.wall.0 <= now.0 + 1.0)];
+    let rows = &rows[..rows.partition_point(|row| row.wall.0 <= now.0)];
     let Some(last) = rows.last() else { return rows };
     let from = last.at.0 - past;
     &rows[rows.partition_point(|row| row.at.0 < from)..]

@@ -98,7 +98,6 @@ mod tests {
             ["−10 min", "−8 min", "−6 min", "−4 min", "−2 min", "now", "+2 min"]
         );
         let seconds = ["−60 s", "−50 s", "−40 s", "−30 s", "−20 s", "−10 s", "now"];
-        let seconds = ["−60 s", "−50 s", "−40 s", "−30 s", "−20 s", "−10 s", "now"];
         assert_eq!(words(-60.0, 2.4), seconds);
         let hours = ["−6 h", "−3 h", "now", "+3 h", "+6 h"];
         assert_eq!(words(-30_000.0, 30_000.0), hours);

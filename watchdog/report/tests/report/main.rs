@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod pipeline;
+mod plot;
+mod plot_rows;
 mod sample;
 mod secrets;
 mod slack;
