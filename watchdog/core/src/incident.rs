@@ -132,6 +132,9 @@ pub struct Incident {
 const MAX_DUMPS: usize = 16;
 /// Seconds without suspicion after which an incident has recovered.
 const RECOVERED_AFTER: f64 = 30.0;
+/// The same for a watchdog that has just come back: at first its detector is calm because it has seen little. What it saw
+/// in the last minute before is lost, and the windows need as long again to speak.
+const RECOVERED_AFTER_RESUMING: f64 = 180.0;
 
 /// Follows one process from assessment to assessment and keeps its open incident.
 #[derive(Clone, Debug)]
@@ -141,6 +144,8 @@ pub struct IncidentTracker {
     calm_since: Option<Moment>,
     /// Functions that would be named if people were told. A name is an accusation, and a suspicion is none.
     candidates: Vec<Culprit>,
+    /// The incident is an earlier watchdog's, and the growth was not seen to go on yet.
+    resuming: bool,
 }
 
 /// The incident as it is after a change that somebody may want to hear of.
@@ -155,16 +160,17 @@ pub struct Change {
 impl IncidentTracker {
     /// A tracker with no open incident.
     pub fn new(target: TargetIdentity) -> Self {
-        Self { target, open: None, calm_since: None, candidates: Vec::new() }
+        Self { target, open: None, calm_since: None, candidates: Vec::new(), resuming: false }
     }
 
     /// Goes on with the incident that an earlier watchdog left open, if it is of this very process. Returns whether it is.
     pub fn resume(&mut self, incident: &Incident) -> bool {
         let (was, is) = (&incident.target, &self.target);
-        let same = (&was.name, was.pid, was.start_ticks) == (&is.name, is.pid, is.start_ticks);
+        let same = (was.pid, was.start_ticks) == (is.pid, is.start_ticks);
         let resumes = same && self.open.is_none() && !incident.state.is_closed();
         if resumes {
             self.open = Some(Incident { target: self.target.clone(), ..incident.clone() });
+            self.resuming = true;
         }
         resumes
     }
@@ -188,6 +194,7 @@ impl IncidentTracker {
             Level::Imminent => State::Imminent,
         };
         self.calm_since = None;
+        self.resuming = false;
         let opened = self.open.is_none();
         let incident = self.open.get_or_insert_with(|| Incident::opened(&self.target, wall));
         let rose = rank(state) > rank(incident.state);
@@ -205,7 +212,8 @@ impl IncidentTracker {
         let incident = self.open.as_mut()?;
         // On the clock that cannot jump: the wall's may.
         let since = *self.calm_since.get_or_insert(assessment.at);
-        if assessment.at.since(since) < RECOVERED_AFTER {
+        let patience = if self.resuming { RECOVERED_AFTER_RESUMING } else { RECOVERED_AFTER };
+        if assessment.at.since(since) < patience {
             return None;
         }
         incident.update(assessment, wall);
@@ -281,6 +289,7 @@ impl IncidentTracker {
     fn close(&mut self, state: State, evidence: String, wall: WallTime) -> Option<Change> {
         let mut incident = self.open.take()?;
         self.calm_since = None;
+        self.resuming = false;
         self.candidates.clear();
         incident.state = state;
         incident.updated = wall;
@@ -384,6 +393,9 @@ mod tests {
         assert_eq!(left.revision, 1);
         let mut after = tracker();
         assert!(after.resume(&left));
+        let calm = |at: f64| Assessment { at: Moment(at), ..self::at(Level::Calm) };
+        assert_eq!(after.observe(&calm(1.0), WallTime(3.1)), None);
+        assert_eq!(after.observe(&calm(60.0), WallTime(3.2)), None, "it has seen little yet");
         assert_eq!(after.observe(&at(Level::Leak), WallTime(4.0)), None, "nothing is news");
         let risen = after.observe(&at(Level::Imminent), WallTime(5.0)).expect("rose").incident;
         assert_eq!((risen.id.as_str(), risen.revision), (left.id.as_str(), 2));

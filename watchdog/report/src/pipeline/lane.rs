@@ -1,4 +1,4 @@
-//! One sink's lane: its queue, its worker and its counts.
+//! One sink's lane: its queue, its worker, its outbox and its counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,30 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use watchdog_core::incident::Incident;
+use watchdog_core::units::WallTime;
 
-use super::queue::{AfterFailure, Next, Pending, Queue};
-use super::{Options, SinkStats};
-use crate::sink::{Delivery, DeliveryError, ErrorKind, Sink};
+use super::outbox::Outbox;
+use super::queue::{AfterFailure, Changes, Failure, Key, Next, Queue};
+use super::record::{Record, Snapshot};
+use super::{Delivered, Observer, Options, SinkStats, wall_now};
+use crate::sink::{Delivery, DeliveryError, ErrorKind, Progress, Sink};
 
 /// One sink with everything that waits for it.
 pub(super) struct Lane {
     sink: Arc<dyn Sink>,
     options: Options,
     state: Mutex<State>,
+    outbox: Option<Outbox>,
+    observer: Arc<dyn Observer>,
     /// Something changed that the worker waits for.
     wake: Notify,
-    /// States that wait or are being delivered.
+    /// Groups of incidents that something is owed of.
     outstanding: watch::Sender<usize>,
     counts: Counts,
 }
 
-#[derive(Default)]
 struct State {
     queue: Queue,
-    in_flight: Option<Arc<Incident>>,
     closed: bool,
 }
 
@@ -39,18 +42,28 @@ struct Counts {
     dropped: AtomicU64,
 }
 
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
 }
 
 impl Lane {
-    pub(super) fn new(sink: Arc<dyn Sink>, options: Options) -> Self {
+    pub(super) fn new(
+        sink: Arc<dyn Sink>,
+        options: Options,
+        outbox: Option<(Outbox, Vec<(Key, Record)>)>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let (outbox, left) =
+            outbox.map_or((None, Vec::new()), |(outbox, left)| (Some(outbox), left));
+        let queue = Queue::new(sink.habits(), left, Instant::now());
         Self {
             sink,
             options,
-            state: Mutex::default(),
+            outstanding: watch::Sender::new(queue.owed()),
+            state: Mutex::new(State { queue, closed: false }),
+            outbox,
+            observer,
             wake: Notify::new(),
-            outstanding: watch::Sender::new(0),
             counts: Counts::default(),
         }
     }
@@ -59,8 +72,7 @@ impl Lane {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        let outstanding = state.queue.len() + usize::from(state.in_flight.is_some());
-        self.outstanding.send_replace(outstanding);
+        self.outstanding.send_replace(state.queue.owed());
         result
     }
 
@@ -68,18 +80,28 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn submit(&self, incident: Arc<Incident>) {
-        let capacity = self.options.capacity;
-        let dropped = self.change(|state| {
+    /// Has a record's present state written, or its absence.
+    fn save(&self, state: &State, key: Key) {
+        if let Some(outbox) = &self.outbox {
+            outbox.save(key, state.queue.record(key));
+        }
+    }
+
+    pub(super) fn submit(&self, incident: Incident) {
+        let changes = self.change(|state| {
             if state.closed {
-                return Some(incident);
+                return Changes { given_up: vec![incident.id], ..Changes::default() };
             }
-            state.queue.submit(incident, Instant::now(), capacity)
+            let changes = state.queue.submit(incident, Instant::now(), wall_now(), &self.options);
+            for key in changes.changed.iter().chain(&changes.removed) {
+                self.save(state, *key);
+            }
+            changes
         });
-        if let Some(dropped) = dropped {
-            count(&self.counts.dropped);
-            let (sink, incident) = (self.sink.name(), &dropped.id);
-            tracing::warn!(sink, incident, "report dropped, too many wait or the pipeline ended");
+        count(&self.counts.dropped, changes.given_up.len());
+        for incident in changes.given_up {
+            let sink = self.sink.name();
+            tracing::warn!(sink, incident, "report put aside, too many wait or the pipeline ended");
         }
         self.wake.notify_one();
     }
@@ -88,14 +110,14 @@ impl Lane {
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             let next = self.change(|state| {
-                let next = state.queue.next(Instant::now());
-                if let Next::Deliver(pending) = &next {
-                    state.in_flight = Some(Arc::clone(&pending.incident));
+                let next = state.queue.next(Instant::now(), wall_now());
+                if let Next::Deliver(key, _) = &next {
+                    self.save(state, *key);
                 }
                 next
             });
             match next {
-                Next::Deliver(pending) => self.deliver(pending).await,
+                Next::Deliver(key, snapshot) => self.deliver(key, snapshot).await,
                 Next::Nothing => self.wake.notified().await,
                 Next::WaitUntil(at) => tokio::select! {
                     () = sleep_until(at) => {}
@@ -105,48 +127,90 @@ impl Lane {
         }
     }
 
-    async fn deliver(&self, pending: Pending) {
-        let (sink, incident) = (self.sink.name(), Arc::clone(&pending.incident));
-        let (id, state) = (&incident.id, incident.state.as_str());
-        let result = self.attempt(Arc::clone(&incident)).await;
-        let Err(error) = result else {
-            count(&self.counts.delivered);
-            self.change(|state| state.in_flight = None);
-            tracing::info!(sink, incident = id, state, "report delivered");
-            return;
-        };
-        let after_failure = self.change(|state| {
-            state.in_flight = None;
-            match error.kind {
-                ErrorKind::Permanent => AfterFailure::GiveUp,
-                ErrorKind::Retry { after } => {
-                    state.queue.failed(pending, after, Instant::now(), &self.options)
-                }
+    /// One step. What is about to be tried is on the disk first: if this is the watchdog's end, the next one knows.
+    async fn deliver(&self, key: Key, snapshot: Snapshot) {
+        if let Some(outbox) = &self.outbox {
+            outbox.settled().await;
+        }
+        let started = wall_now();
+        let snapshot = Arc::new(snapshot);
+        match self.attempt(Arc::clone(&snapshot)).await {
+            Ok(progress) => self.stepped(key, &snapshot, progress, started),
+            Err(error) => self.failed(key, &snapshot, error),
+        }
+    }
+
+    fn stepped(&self, key: Key, snapshot: &Snapshot, progress: Progress, started: WallTime) {
+        let now = Instant::now();
+        let (told, attempts) = self.change(|state| {
+            let Progress { memory, more } = progress;
+            let told = state.queue.stepped(key, snapshot, memory, more, now);
+            self.save(state, key);
+            for revived in state.queue.revive(now) {
+                self.save(state, revived);
             }
+            told
         });
-        let error = error.text;
-        if after_failure == AfterFailure::TryAgain {
-            count(&self.counts.retried);
-            tracing::warn!(sink, incident = id, state, error, "report not delivered, trying again");
-        } else {
-            count(&self.counts.failed);
-            tracing::error!(sink, incident = id, state, error, "report given up");
+        count(&self.counts.delivered, told.len());
+        let (sink, finished) = (self.sink.name(), wall_now());
+        for told in told {
+            let incident = &told.incident;
+            let (id, state) = (&incident.id, incident.state.as_str());
+            tracing::info!(sink, incident = id, state, "report delivered");
+            let submitted = told.submitted;
+            self.observer.delivered(&Delivered {
+                incident,
+                sink,
+                submitted,
+                started,
+                finished,
+                attempts,
+            });
+        }
+    }
+
+    fn failed(&self, key: Key, snapshot: &Snapshot, error: DeliveryError) {
+        let (may_pass, after) = match error.kind {
+            ErrorKind::Permanent => (false, None),
+            ErrorKind::Retry { after } => (true, after),
+        };
+        let text = error.text.clone();
+        let failure = Failure { may_pass, after, unsure: error.unsure, text };
+        let after_failure = self.change(|state| {
+            let result = state.queue.failed(key, snapshot, failure, Instant::now(), &self.options);
+            self.save(state, key);
+            result
+        });
+        let (sink, error) = (self.sink.name(), error.text);
+        let id = snapshot.incidents.first().map_or("", |incident| incident.id.as_str());
+        match after_failure {
+            AfterFailure::TryAgain => {
+                count(&self.counts.retried, 1);
+                tracing::warn!(sink, incident = id, error, "report not delivered, trying again");
+            }
+            AfterFailure::GiveUp => {
+                count(&self.counts.failed, 1);
+                tracing::error!(sink, incident = id, error, "report given up until the next start");
+            }
+            AfterFailure::Skip => {
+                tracing::warn!(sink, incident = id, error, "a part of a report is left out");
+            }
         }
     }
 
     /// One attempt within its deadline, in a task of its own: a sink that panics does not end the worker.
-    async fn attempt(&self, incident: Arc<Incident>) -> Result<(), DeliveryError> {
+    async fn attempt(&self, snapshot: Arc<Snapshot>) -> Result<Progress, DeliveryError> {
         let sink = Arc::clone(&self.sink);
         let attempt = tokio::spawn(async move {
-            let incidents = std::slice::from_ref(incident.as_ref());
-            let delivery = Delivery { incidents, memory: None, unsure_since: None };
-            sink.deliver(delivery).await.map(drop)
+            let Snapshot { incidents, memory, unsure_since } = snapshot.as_ref();
+            let memory = memory.as_ref();
+            sink.deliver(Delivery { incidents, memory, unsure_since: *unsure_since }).await
         });
         let deadline = self.options.attempt_deadline;
         match timeout(deadline, AbortOnDropHandle::new(attempt)).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(DeliveryError::retry("the sink itself failed, which is a defect")),
-            Err(_) => Err(DeliveryError::retry(format!("no answer within {deadline:?}"))),
+            Ok(Err(_)) => Err(DeliveryError::unsure("the sink itself failed, which is a defect")),
+            Err(_) => Err(DeliveryError::unsure(format!("no answer within {deadline:?}"))),
         }
     }
 
@@ -173,22 +237,28 @@ impl Lane {
         drop(self.outstanding.subscribe().wait_for(|outstanding| *outstanding == 0).await);
     }
 
-    /// Takes nothing more; what is left is logged, dropped and counted.
-    pub(super) fn close(&self) -> usize {
+    /// Takes nothing more; what nobody was told is logged and counted, and waits on the disk for the next start.
+    pub(super) async fn close(&self) -> usize {
         let left = self.change(|state| {
             state.closed = true;
-            let mut left = state.queue.take_all();
-            // A newer state of the incident in flight waits: that is one report, not two.
-            let in_flight = state.in_flight.take();
-            left.extend(in_flight.filter(|one| left.iter().all(|other| other.id != one.id)));
-            left
+            state.queue.untold()
         });
+        if let Some(outbox) = &self.outbox {
+            outbox.settled().await;
+        }
+        self.outstanding.send_replace(0);
+        let kept = self.outbox.is_some();
+        count(&self.counts.dropped, left.len());
         for incident in &left {
-            count(&self.counts.dropped);
-            let (sink, incident) = (self.sink.name(), &incident.id);
-            tracing::error!(sink, incident, "report not delivered before the end");
+            let sink = self.sink.name();
+            tracing::error!(sink, incident, kept, "report not delivered before the end");
         }
         left.len()
+    }
+
+    /// The newest state of every incident that is known.
+    pub(super) fn incidents(&self) -> Vec<Incident> {
+        self.lock().queue.incidents().cloned().collect()
     }
 
     pub(super) fn stats(&self) -> SinkStats {
@@ -200,6 +270,7 @@ impl Lane {
             failed: read(&self.counts.failed),
             dropped: read(&self.counts.dropped),
             queued: *self.outstanding.borrow(),
+            dead: self.lock().queue.dead(),
         }
     }
 }

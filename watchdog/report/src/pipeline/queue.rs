@@ -1,20 +1,30 @@
-//! What waits for one sink: one state per incident, bounded. Pure: the time is an argument.
+//! What one sink is owed: one record per group of incidents, bounded. Pure: the times are arguments.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 use watchdog_core::incident::Incident;
+use watchdog_core::units::WallTime;
 
 use super::Options;
 use super::backoff;
+use super::pacer::Pacer;
+use super::record::{Dead, Debt, Record, Snapshot, Told};
+use crate::sink::Habits;
 
-/// A state that waits.
-#[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) incident: Arc<Incident>,
-    /// When it was handed over; the total deadline counts from here.
+/// Identifies a record in the queue and on the disk; later ones are greater.
+pub(super) type Key = u64;
+
+/// Records kept at most that are told or given up; far more than are open at once.
+const MAX_KEPT: usize = 512;
+
+/// A record and when it is tried.
+#[derive(Debug)]
+struct Slot {
+    record: Record,
+    /// When its oldest debt arose; the total deadline counts from here.
     since: Instant,
     not_before: Instant,
     failures: u32,
@@ -23,103 +33,244 @@ pub(super) struct Pending {
 /// What the worker does next.
 #[derive(Debug)]
 pub(super) enum Next {
-    Deliver(Pending),
+    Deliver(Key, Snapshot),
     WaitUntil(Instant),
     Nothing,
 }
 
-/// What became of a state whose attempt failed.
+/// What became of a step that failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AfterFailure {
     TryAgain,
+    /// News was given up.
     GiveUp,
+    /// Only a step or figures were.
+    Skip,
 }
 
-/// In the order of submission.
-#[derive(Default)]
+/// What has changed of a record.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// To be written to the disk.
+    pub(super) changed: Vec<Key>,
+    /// To be removed from it.
+    pub(super) removed: Vec<Key>,
+    /// News given up for want of room.
+    pub(super) given_up: Vec<String>,
+}
+
+/// Records in the order in which they began.
+#[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<Pending>,
+    slots: BTreeMap<Key, Slot>,
+    habits: Habits,
+    pacer: Pacer,
     /// The receiver takes nothing before this.
     paused_until: Option<Instant>,
+    /// The one that is being delivered.
+    busy: Option<Key>,
 }
 
 impl Queue {
-    /// Puts a state in, in place of an older one of the same incident. A newer state does not wait for the pauses
-    /// of the older: it may be the one that matters. Returns what had to be dropped for it.
+    /// A queue that goes on with what an earlier one left. What was given up is tried again.
+    pub(super) fn new(habits: Habits, left: Vec<(Key, Record)>, now: Instant) -> Self {
+        let slots = left.into_iter().map(|(key, mut record)| {
+            record.dead = None;
+            (key, Slot { record, since: now, not_before: now, failures: 0 })
+        });
+        let pacer = Pacer::new(habits.pace);
+        Self { slots: slots.collect(), habits, pacer, paused_until: None, busy: None }
+    }
+
+    /// Takes over an incident's present state, into its own record, into that of its replicas, or into a new one. News
+    /// does not wait for the pauses of what came before: it may be what matters.
     pub(super) fn submit(
         &mut self,
-        incident: Arc<Incident>,
+        incident: Incident,
         now: Instant,
-        capacity: usize,
-    ) -> Option<Arc<Incident>> {
-        if let Some(waiting) = self.find(&incident.id) {
-            *waiting = Pending { incident, since: now, not_before: now, failures: 0 };
-            return None;
+        wall: WallTime,
+        options: &Options,
+    ) -> Changes {
+        let groups = self.habits.groups;
+        let own = self.slots.iter().find(|(_, slot)| slot.record.has(&incident.id));
+        let fits = |slot: &Slot| groups && slot.record.welcomes(&incident);
+        let place = own.or_else(|| self.slots.iter().find(|(_, slot)| fits(slot)));
+        let key = place.map(|(key, _)| *key);
+        let mut changes = Changes::default();
+        let Some((key, slot)) = key.and_then(|key| Some((key, self.slots.get_mut(&key)?))) else {
+            let key = self.slots.last_key_value().map_or(1, |(last, _)| last + 1);
+            let record = Record::of(incident, wall);
+            self.slots.insert(key, Slot { record, since: now, not_before: now, failures: 0 });
+            changes.changed.push(key);
+            self.make_room(options.capacity, &mut changes);
+            return changes;
+        };
+        let owed = slot.record.debt(self.habits.refreshes);
+        let news = slot.record.take(incident, wall);
+        if news {
+            (slot.not_before, slot.failures) = (now, 0);
         }
-        self.waiting.push_back(Pending { incident, since: now, not_before: now, failures: 0 });
-        (self.waiting.len() > capacity).then(|| self.evict()).flatten()
-    }
-
-    fn evict(&mut self) -> Option<Arc<Incident>> {
-        let closed = self.waiting.iter().position(|pending| pending.incident.state.is_closed());
-        self.waiting.remove(closed.unwrap_or(0)).map(|pending| pending.incident)
-    }
-
-    fn find(&mut self, id: &str) -> Option<&mut Pending> {
-        self.waiting.iter_mut().find(|pending| pending.incident.id == id)
-    }
-
-    /// The first state that is due, taken out, or when the next will be.
-    pub(super) fn next(&mut self, now: Instant) -> Next {
-        if let Some(until) = self.paused_until.filter(|until| *until > now) {
-            return if self.waiting.is_empty() { Next::Nothing } else { Next::WaitUntil(until) };
+        if news || owed.is_none() {
+            slot.since = now;
         }
-        if let Some(due) = self.waiting.iter().position(|pending| pending.not_before <= now) {
-            return self.waiting.remove(due).map_or(Next::Nothing, Next::Deliver);
+        if news || self.habits.refreshes {
+            changes.changed.push(key);
         }
-        let soonest = self.waiting.iter().map(|pending| pending.not_before).min();
-        soonest.map_or(Next::Nothing, Next::WaitUntil)
+        changes
     }
 
-    /// Puts a state back whose attempt failed in a way that may pass, unless its time is over. If a newer state of
-    /// the same incident came meanwhile, that one takes over the pause and the failures, and its own deadline.
+    /// Beyond the capacity the oldest closed untold record is given up, else the oldest; of those that are over only the
+    /// newest are kept.
+    fn make_room(&mut self, capacity: usize, changes: &mut Changes) {
+        let refreshes = self.habits.refreshes;
+        let idle = |key: &Key| self.busy != Some(*key);
+        let owed: Vec<(Key, bool)> = self
+            .slots
+            .iter()
+            .filter(|(key, slot)| idle(key) && slot.record.debt(refreshes).is_some())
+            .map(|(key, slot)| (*key, slot.record.is_open()))
+            .collect();
+        if owed.len() > capacity {
+            let closed = owed.iter().find(|(_, open)| !open).or(owed.first());
+            if let Some(slot) = closed.and_then(|(key, _)| self.slots.get_mut(key)) {
+                let reason = "too many reports wait".to_owned();
+                if slot.record.give_up(Dead { reason, may_pass: true }) {
+                    changes.given_up.extend(slot.record.incidents().map(|one| one.id.clone()));
+                    changes.changed.extend(closed.map(|(key, _)| *key));
+                }
+            }
+        }
+        let kept = |slot: &Slot| slot.record.is_done() || slot.record.dead.is_some();
+        let over = self.slots.iter().filter(|(key, slot)| idle(key) && kept(slot));
+        let over: Vec<Key> = over.map(|(key, _)| *key).collect();
+        let excess = over.len().saturating_sub(MAX_KEPT);
+        for key in over.into_iter().take(excess) {
+            self.slots.remove(&key);
+            changes.removed.push(key);
+        }
+    }
+
+    /// The most urgent record that is due, or when the next will be. Nothing while one is being delivered.
+    pub(super) fn next(&mut self, now: Instant, wall: WallTime) -> Next {
+        let refreshes = self.habits.refreshes;
+        let owed = self.slots.iter().filter_map(|(key, slot)| {
+            let debt = slot.record.debt(refreshes)?;
+            Some((debt, slot.since, *key, slot.not_before))
+        });
+        let owed: Vec<(Debt, Instant, Key, Instant)> = owed.collect();
+        let allowed = self.paused_until.unwrap_or(now).max(self.pacer.next(now));
+        let due = owed.iter().filter(|(.., not_before)| *not_before <= now).min();
+        let (Some((_, _, key, _)), true) = (due, allowed <= now) else {
+            let soonest = owed.iter().map(|(.., not_before)| (*not_before).max(allowed)).min();
+            return soonest.map_or(Next::Nothing, Next::WaitUntil);
+        };
+        let Some(slot) = self.slots.get_mut(key) else { return Next::Nothing };
+        self.busy = Some(*key);
+        self.pacer.spend(now);
+        let snapshot = slot.record.snapshot();
+        // What if this attempt is never answered?
+        slot.record.unsure_since.get_or_insert(wall);
+        Next::Deliver(*key, snapshot)
+    }
+
+    /// A step worked. Returns what was told by it for the first time, and how many attempts that took.
+    pub(super) fn stepped(
+        &mut self,
+        key: Key,
+        snapshot: &Snapshot,
+        memory: Option<Value>,
+        more: bool,
+        now: Instant,
+    ) -> (Vec<Told>, u32) {
+        self.busy = None;
+        let Some(slot) = self.slots.get_mut(&key) else { return (Vec::new(), 0) };
+        let attempts = slot.failures.saturating_add(1);
+        (slot.since, slot.not_before, slot.failures) = (now, now, 0);
+        (slot.record.stepped(snapshot, memory, more), attempts)
+    }
+
+    /// A step failed in a way that may pass: it is tried again unless its time is over. `unsure` says whether it may have
+    /// been taken all the same.
     pub(super) fn failed(
         &mut self,
-        mut pending: Pending,
-        after: Option<Duration>,
+        key: Key,
+        snapshot: &Snapshot,
+        failure: Failure,
         now: Instant,
         options: &Options,
     ) -> AfterFailure {
-        pending.failures = pending.failures.saturating_add(1);
-        pending.not_before =
-            now + backoff::pause(pending.failures, options.first_pause, options.longest_pause);
-        if let Some(after) = after {
+        self.busy = None;
+        if let Some(after) = failure.after {
             // No longer than the total deadline: by then all that waits now is given up anyway.
             self.paused_until = Some(now + backoff::asked(after).min(options.total_deadline));
         }
-        if let Some(newer) = self.find(&pending.incident.id) {
-            newer.failures = pending.failures;
-            newer.not_before = pending.not_before;
+        let Some(slot) = self.slots.get_mut(&key) else { return AfterFailure::Skip };
+        if !failure.unsure {
+            slot.record.unsure_since = snapshot.unsure_since;
+        }
+        slot.failures = slot.failures.saturating_add(1);
+        slot.not_before =
+            now + backoff::pause(slot.failures, options.first_pause, options.longest_pause);
+        let resumes = self.paused_until.map_or(slot.not_before, |at| at.max(slot.not_before));
+        if failure.may_pass && resumes < slot.since + options.total_deadline {
             return AfterFailure::TryAgain;
         }
-        let resumes = self.paused_until.map_or(pending.not_before, |at| at.max(pending.not_before));
-        if resumes >= pending.since + options.total_deadline {
-            return AfterFailure::GiveUp;
+        let dead = Dead { reason: failure.text, may_pass: failure.may_pass };
+        if slot.record.give_up(dead) { AfterFailure::GiveUp } else { AfterFailure::Skip }
+    }
+
+    /// The receiver takes something again: what was given up meanwhile has another chance. Returns those records.
+    pub(super) fn revive(&mut self, now: Instant) -> Vec<Key> {
+        let mut revived = Vec::new();
+        for (key, slot) in &mut self.slots {
+            if slot.record.dead.take_if(|dead| dead.may_pass).is_some() {
+                (slot.since, slot.not_before, slot.failures) = (now, now, 0);
+                revived.push(*key);
+            }
         }
-        self.waiting.push_back(pending);
-        AfterFailure::TryAgain
+        revived
     }
 
     /// Ends every pause but the one that the receiver asked for.
     pub(super) fn hurry(&mut self, now: Instant) {
-        self.waiting.iter_mut().for_each(|pending| pending.not_before = now);
+        self.slots.values_mut().for_each(|slot| slot.not_before = now);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+    /// Records that are owed something.
+    pub(super) fn owed(&self) -> usize {
+        let refreshes = self.habits.refreshes;
+        self.slots.values().filter(|slot| slot.record.debt(refreshes).is_some()).count()
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Arc<Incident>> {
-        self.waiting.drain(..).map(|pending| pending.incident).collect()
+    /// Records that were given up and are kept.
+    pub(super) fn dead(&self) -> usize {
+        self.slots.values().filter(|slot| slot.record.dead.is_some()).count()
     }
+
+    pub(super) fn record(&self, key: Key) -> Option<&Record> {
+        self.slots.get(&key).map(|slot| &slot.record)
+    }
+
+    /// The newest state of every incident that is known.
+    pub(super) fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.slots.values().flat_map(|slot| slot.record.incidents())
+    }
+
+    /// Ids of the incidents with news that nobody was told.
+    pub(super) fn untold(&self) -> Vec<String> {
+        let owed = self
+            .slots
+            .values()
+            .filter(|slot| matches!(slot.record.debt(false), Some(Debt::Untold | Debt::News)));
+        owed.filter_map(|slot| slot.record.incidents().next().map(|one| one.id.clone())).collect()
+    }
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) may_pass: bool,
+    pub(super) after: Option<Duration>,
+    pub(super) unsure: bool,
+    pub(super) text: String,
 }

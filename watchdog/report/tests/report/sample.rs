@@ -8,9 +8,9 @@ pub(crate) fn confirmed() -> Incident {
     serde_json::from_str(include_str!("confirmed.json")).expect("the sample incident")
 }
 
-/// The same with another id and state.
+/// The same with another id and state; a later state is a later piece of news.
 pub(crate) fn incident(id: &str, state: State) -> Incident {
-    Incident { id: id.into(), state, ..confirmed() }
+    Incident { id: id.into(), state, revision: state as u32, ..confirmed() }
 }
 
 /// Lets the sink tell all there is to tell of one incident of which it remembers nothing.
