@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod dumps;
 pub mod heap;
 pub mod log;
+pub mod otlp;
 pub mod policy;
 pub mod pyroscope;
 pub mod recorders;
