@@ -4,9 +4,14 @@
 //! later ones replace it. A sink makes one delivery and says whether to retry; retries, order and bounds are the
 //! pipeline's.
 
+pub mod alertmanager;
+pub mod http;
+pub mod labels;
+pub mod loki;
 pub mod message;
 pub mod pipeline;
 pub mod plot;
 pub mod sink;
 pub mod slack;
 pub mod terminal;
+pub mod webhook;
