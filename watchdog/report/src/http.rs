@@ -220,11 +220,15 @@ fn cause(error: &reqwest::Error) -> String {
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut next = error.source();
     while let Some(source) = next {
-        let inner = source.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if source.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if source.is::<rustls::Error>() {
             return true;
         }
-        next = source.source();
+        // An I/O error is silent about what it wraps when it is asked for its source.
+        let wrapped = source.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => source.source(),
+        };
     }
     false
 }
