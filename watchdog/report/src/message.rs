@@ -3,11 +3,13 @@
 //! Names, paths and evidence come from outside: they are cleaned here, so that no sink can be made to print an
 //! escape sequence or to reorder its text.
 
+pub mod group;
+
 use jiff::Timestamp;
 use watchdog_core::culprit::Culprit;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::profile::Frame;
-use watchdog_core::units::{BytesPerSecond, WallTime, span};
+use watchdog_core::units::{Bytes, BytesPerSecond, WallTime, span};
 use watchdog_core::verdict::Kind;
 
 /// `text` with control characters, line ends and direction marks made visible or blank.
@@ -61,13 +63,7 @@ pub fn title(incident: &Incident) -> String {
 
 /// The title without the name.
 pub fn headline(incident: &Incident) -> String {
-    let growing = match incident.verdict.kind {
-        Kind::HeapLeak => "leaks memory",
-        Kind::Fragmentation => "loses memory to fragmentation",
-        Kind::OffHeap => "grows outside its allocator",
-        Kind::Tmpfs => "fills its tmpfs",
-        Kind::Undecided | Kind::Steady | Kind::PageCache | Kind::Load => "grows",
-    };
+    let growing = growing(incident.verdict.kind);
     let told = incident.told.zip(incident.closed).map(|(told, closed)| closed.0 - told.0);
     match (incident.state, forecast(incident)) {
         (State::Suspected, _) => "may be leaking".into(),
@@ -85,6 +81,17 @@ pub fn headline(incident: &Incident) -> String {
             _ => "was killed for its memory, unforeseen".into(),
         },
         (State::Gone, _) => "ended while it was growing".into(),
+    }
+}
+
+/// What a kind of growth does: `leaks memory`.
+fn growing(kind: Kind) -> &'static str {
+    match kind {
+        Kind::HeapLeak => "leaks memory",
+        Kind::Fragmentation => "loses memory to fragmentation",
+        Kind::OffHeap => "grows outside its allocator",
+        Kind::Tmpfs => "fills its tmpfs",
+        Kind::Undecided | Kind::Steady | Kind::PageCache | Kind::Load => "grows",
     }
 }
 
@@ -116,6 +123,19 @@ pub fn memory(incident: &Incident) -> String {
 /// `5.0 MiB/s (4.5 MiB/s – 5.5 MiB/s)`.
 pub fn growth(incident: &Incident) -> Option<String> {
     incident.trend.map(|trend| format!("{} ({} – {})", trend.slope, trend.low, trend.high))
+}
+
+/// `1.4 GiB/h`, whatever the pace: what a whole team compares with its limits and its working day.
+pub fn hourly(rate: BytesPerSecond) -> String {
+    let sign = if rate.0 < 0.0 { "-" } else { "" };
+    // A cast of what is too large, or no number, stops at the ends.
+    format!("{sign}{}/h", Bytes((rate.0.abs() * 3600.0) as u64))
+}
+
+/// `1.4 GiB/h (409.6 KiB/s)`: per second as well where an hour is longer than most look ahead.
+pub fn pace(rate: BytesPerSecond) -> String {
+    let (hourly, shown) = (hourly(rate), rate.to_string());
+    if shown.ends_with("/s") { format!("{hourly} ({shown})") } else { hourly }
 }
 
 /// `heap-leak: The live allocations …`, or the kind alone.
@@ -159,6 +179,13 @@ pub fn rate(culprit: &Culprit) -> Option<String> {
     (rate.0 > 0.0).then(|| format!("grows {rate} (90 %: {low} – {high})"))
 }
 
+/// The functions that were named, the largest growth first.
+pub fn suspects(incident: &Incident) -> impl Iterator<Item = &Culprit> {
+    // Incidents of earlier versions know the first only.
+    let alone = incident.culprit.iter().filter(|_| incident.suspects.is_empty());
+    incident.suspects.iter().chain(alone)
+}
+
 /// What else grows: `also shop::cart::add (25 %)`, one line for each function after the first.
 pub fn others(incident: &Incident) -> Vec<String> {
     let also = |culprit: &Culprit| {
@@ -178,7 +205,7 @@ pub fn stack(culprit: &Culprit, most: usize) -> Vec<String> {
 }
 
 /// `shop::cache::remember (src/cache.rs:42)`: the last two parts of the path are enough in a list.
-fn frame(frame: &Frame) -> String {
+pub fn frame(frame: &Frame) -> String {
     let function = clean(&frame.function);
     let Some(location) = location(frame) else { return function };
     let parts: Vec<&str> = location.rsplitn(3, '/').take(2).collect();
@@ -240,6 +267,22 @@ mod tests {
         let paced = Culprit { rate: 5.0 * 1_048_576.0, rate_low, rate_high, ..culprit };
         let words = rate(&paced).expect("a rate");
         assert_eq!(words, "grows 5.0 MiB/s (90 %: 4.0 MiB/s – 6.0 MiB/s)");
+    }
+
+    #[test]
+    fn a_pace_is_per_hour_and_per_second_when_it_is_fast() {
+        assert_eq!(pace(BytesPerSecond(409_600.0)), "1.4 GiB/h (400.0 KiB/s)");
+        assert_eq!(pace(BytesPerSecond(1024.0)), "3.5 MiB/h");
+        assert_eq!(pace(BytesPerSecond(-1024.0)), "-3.5 MiB/h");
+        assert_eq!(hourly(BytesPerSecond(f64::NAN)), "0 B/h");
+    }
+
+    #[test]
+    fn a_culprit_alone_is_the_only_suspect() {
+        let mut incident = incident(State::Confirmed);
+        assert_eq!(suspects(&incident).count(), 1);
+        incident.suspects = vec![Culprit::default(), Culprit::default()];
+        assert_eq!(suspects(&incident).count(), 2, "the first is the culprit itself");
     }
 
     #[test]
