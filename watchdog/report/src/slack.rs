@@ -1,35 +1,56 @@
-//! The Slack sink: one message per incident, posted once and then updated in place.
+//! The Slack sink: one message per incident, or per workload whose replicas leak at once, completed in place, with a
+//! thread for its turns, a plot and heap profiles.
 //!
-//! `chat.postMessage` is not idempotent and Slack takes no key for it: when an answer is lost after Slack accepted the
-//! message, the retry posts it again. A report twice is better than none.
+//! `chat.postMessage` is not idempotent and Slack takes no key for it. So each message carries one of its own, the id of
+//! its first block, and is looked for when an answer was lost. Where the app may not read the channel it is posted again:
+//! a report twice is better than none.
 
+mod api;
 mod blocks;
 mod connector;
 mod failure;
-mod posted;
+mod files;
+mod memory;
+mod news;
+mod once;
+mod plan;
+mod post;
+mod suspects;
+mod text;
+pub mod webhook;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use slack_morphism::prelude::*;
+use slack_morphism::{SlackChannelId, SlackMessageContent};
 use url::Url;
 use watchdog_core::incident::Incident;
 
-use crate::sink::{Attempt, Delivery, DeliveryError, Progress, Sink};
-use connector::Connector;
-use posted::{Place, Posted};
+use crate::plot::Theme;
+use crate::sink::{Attempt, Delivery, DeliveryError, Evidence, Habits, Pace, Progress, Sink};
+use api::Api;
+use blocks::Surroundings;
+use memory::Memory;
+use once::Once;
+use plan::Step;
 
 pub use connector::MAX_ANSWER;
+
+/// Slack takes about one message a second in a channel, and a few at once now and then.
+const PACE: Pace = Pace { burst: 4, every: Duration::from_secs(1) };
 
 /// Slack's own address.
 pub const API_URL: &str = "https://slack.com/api";
 
-/// Where and as whom to post.
-#[derive(Clone, Debug)]
+/// Where and as whom to post, and what is put beside the words.
+#[derive(Clone)]
 pub struct SlackOptions {
-    /// A bot token (`xoxb-…`) with the scope `chat:write`.
+    /// A bot token (`xoxb-…`) with the scope `chat:write`. With `files:write` there are plots and heap profiles, with
+    /// `channels:history` (`groups:history` in private channels) no report is told twice when an answer is lost.
     pub token: SecretString,
     /// The channel's name, with or without `#`, or its id.
     pub channel: String,
@@ -37,6 +58,18 @@ pub struct SlackOptions {
     pub api_url: Option<Url>,
     /// Where people reach the watchdog's page; messages link to it.
     pub page: Option<Url>,
+    /// What to do about a leak; messages link to it.
+    pub runbook: Option<Url>,
+    /// Where plots and heap profiles come from.
+    pub evidence: Arc<dyn Evidence>,
+    /// What plots look like.
+    pub theme: Theme,
+}
+
+impl fmt::Debug for SlackOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlackOptions").field("channel", &self.channel).finish_non_exhaustive()
+    }
 }
 
 /// Options that no message can be sent with.
@@ -71,12 +104,40 @@ pub struct Account {
 
 /// Posts reports to one channel.
 pub struct SlackSink {
-    client: SlackClient<SlackClientHyperConnector<Connector>>,
-    token: SlackApiToken,
-    secret: SecretString,
+    api: Api,
     channel: SlackChannelId,
+    /// The channel's id, once an answer told it: only posts take its name.
+    learned: Mutex<Option<SlackChannelId>>,
     page: Option<Url>,
-    posted: Posted,
+    runbook: Option<Url>,
+    evidence: Arc<dyn Evidence>,
+    theme: Theme,
+    once: Said,
+}
+
+/// What is said once, as it stays until somebody mends it.
+struct Said {
+    history: Once,
+    files: Once,
+    name: Once,
+}
+
+impl Said {
+    fn new() -> Self {
+        Self {
+            history: Once::new(
+                "cannot look whether slack took a report whose answer was lost, so it may be told twice: the Slack app \
+                 needs the scope channels:history, or groups:history in a private channel, and must be in the channel",
+            ),
+            files: Once::new(
+                "slack reports have no plots and no heap profiles: the Slack app needs the scope files:write",
+            ),
+            name: Once::new(
+                "cannot look whether slack took a report whose answer was lost, so it may be told twice: give the \
+                 channel's id instead of its name",
+            ),
+        }
+    }
 }
 
 impl fmt::Debug for SlackSink {
@@ -106,14 +167,15 @@ impl SlackSink {
                 "the Slack token travels unencrypted, as the address is plain http"
             );
         }
-        let connector = SlackClientHyperConnector::with_connector(connector::connector(secure)?);
         Ok(Self {
-            client: SlackClient::new(connector.with_slack_api_url(&api_url)),
-            token: SlackApiToken::new(token.into()),
             channel: channel.into(),
+            learned: Mutex::new(is_id(channel).then(|| channel.into())),
+            api: Api::new(connector::connector(secure)?, &api_url, options.token),
             page: options.page,
-            posted: Posted::default(),
-            secret: options.token,
+            runbook: options.runbook,
+            evidence: options.evidence,
+            theme: options.theme,
+            once: Said::new(),
         })
     }
 
@@ -122,52 +184,64 @@ impl SlackSink {
     /// # Errors
     /// When Slack cannot be reached or refuses the token.
     pub async fn auth_test(&self) -> Result<Account, DeliveryError> {
-        let answer = self.client.open_session(&self.token).auth_test().await;
-        let answer = answer.map_err(|error| self.explain(&error))?;
+        let answer = self.api.session().auth_test().await;
+        let answer = answer.map_err(|error| self.api.explain(&error))?;
         Ok(Account { team: answer.team, user: answer.user.unwrap_or_default() })
     }
 
-    async fn tell(&self, incident: &Incident) -> Result<(), DeliveryError> {
-        let content = blocks::content(incident, self.page.as_ref());
-        let mut result = self.send(&incident.id, &content).await;
-        if let Err(error) = &result
-            && failure::is_about_layout(error)
-        {
-            // Slack's limits move; better a plain report than none.
-            tracing::warn!(incident = incident.id, "slack refused the layout, sending plain text");
-            let plain = SlackMessageContent { blocks: None, ..content };
-            result = self.send(&incident.id, &plain).await;
+    /// The channel's id, if it is known.
+    fn channel_id(&self) -> Option<SlackChannelId> {
+        let known = self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if known.is_none() {
+            self.once.name.say("no answer has told the id yet");
         }
-        result.map_err(|error| self.explain(&error))
+        known
     }
 
-    /// Updates the incident's message; posts it if there is none, or none any more.
-    async fn send(
-        &self,
-        id: &str,
-        content: &SlackMessageContent,
-    ) -> Result<(), errors::SlackClientError> {
-        let session = self.client.open_session(&self.token);
-        if let Some(place) = self.posted.find(id) {
-            let request = SlackApiChatUpdateRequest::new(place.channel, content.clone(), place.ts);
-            match session.chat_update(&request).await {
-                Err(error) if failure::is_about_a_lost_message(&error) => self.posted.forget(id),
-                result => return result.map(drop),
+    fn learn(&self, channel: &SlackChannelId) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        *learned = Some(channel.clone());
+    }
+
+    /// The message as it should be now.
+    fn content(&self, incidents: &[Incident], plot: Option<&str>) -> SlackMessageContent {
+        let key = root_key(incidents);
+        let (page, runbook) = (self.page.as_ref(), self.runbook.as_ref());
+        blocks::content(incidents, Surroundings { page, runbook, plot, key: &key })
+    }
+
+    /// A checksum of its words.
+    fn words(&self, incidents: &[Incident]) -> u32 {
+        // What cannot be written is not sent either.
+        let json = serde_json::to_vec(&self.content(incidents, None)).unwrap_or_default();
+        crc32fast::hash(&json)
+    }
+
+    fn next(&self, memory: &Memory, incidents: &[Incident]) -> Option<Step> {
+        let has_rows = |target: &str| !self.evidence.series(target).is_empty();
+        plan::next(memory, incidents, self.words(incidents), has_rows)
+    }
+
+    async fn take(&self, delivery: Delivery<'_>) -> Result<Progress, DeliveryError> {
+        let Delivery { incidents, memory, unsure_since } = delivery;
+        if incidents.is_empty() {
+            return Ok(Progress::done());
+        }
+        let mut memory = Memory::read(memory);
+        memory.told.retain(|key, _| incidents.iter().any(|one| memory::key(one) == *key));
+        match self.next(&memory, incidents) {
+            Some(Step::Post) => self.post(&mut memory, incidents, unsure_since).await?,
+            Some(Step::Update) => self.update(&mut memory, incidents).await?,
+            Some(Step::Reply(news)) => self.reply(&mut memory, news, unsure_since).await?,
+            Some(Step::Plot(place)) => self.plot(&mut memory, incidents, place).await?,
+            Some(Step::Delete(file)) => self.delete(&mut memory, &file).await?,
+            Some(Step::Profile { place, dump, ended }) => {
+                self.profile(&mut memory, incidents.get(place), dump, ended).await?;
             }
+            None => {}
         }
-        let request = SlackApiChatPostMessageRequest::new(self.channel.clone(), content.clone())
-            .with_unfurl_links(false)
-            .with_unfurl_media(false);
-        let answer = session.chat_post_message(&request).await?;
-        self.posted.remember(id, Place { channel: answer.channel, ts: answer.ts });
-        Ok(())
-    }
-
-    /// In words. Whatever the server put into its answer, the token is not among them.
-    fn explain(&self, error: &errors::SlackClientError) -> DeliveryError {
-        let error = failure::explain(error);
-        let text = error.text.replace(self.secret.expose_secret(), "[token]");
-        DeliveryError { text, ..error }
+        let more = self.next(&memory, incidents).is_some();
+        Ok(Progress { memory: memory.written(), more })
     }
 }
 
@@ -176,18 +250,32 @@ impl Sink for SlackSink {
         "slack"
     }
 
+    fn habits(&self) -> Habits {
+        Habits { groups: true, refreshes: true, pace: Some(PACE) }
+    }
+
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> Attempt<'a> {
-        Box::pin(async move {
-            for incident in delivery.incidents {
-                self.tell(incident).await?;
-            }
-            Ok(Progress::done())
-        })
+        Box::pin(self.take(delivery))
     }
 
     fn warm_up(&self) -> Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + '_>> {
         Box::pin(async { self.auth_test().await.map(drop) })
     }
+}
+
+/// What a message is found by in its channel: the first incident's id, which the group keeps.
+fn root_key(incidents: &[Incident]) -> String {
+    let id = incidents.first().map(|incident| incident.id.as_str()).unwrap_or_default();
+    let plain: String =
+        id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(128).collect();
+    format!("oomen:{plain}:{:08x}", crc32fast::hash(id.as_bytes()))
+}
+
+/// Whether this is a channel's id: names have no upper case.
+fn is_id(channel: &str) -> bool {
+    channel.len() >= 9
+        && channel.starts_with(['C', 'G', 'D'])
+        && channel.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// The address as slack-morphism wants it, without a slash at its end, and whether it is https.
@@ -214,6 +302,9 @@ mod tests {
             channel: "#alerts".into(),
             api_url: Some("http://127.0.0.1:1".parse().expect("a url")),
             page: None,
+            runbook: None,
+            evidence: Arc::new(crate::sink::NoEvidence),
+            theme: Theme::Light,
         }
     }
 

@@ -1,59 +1,149 @@
-//! The report as Block Kit, every part within Slack's limits whatever the incident holds.
+//! The report as Block Kit: one incident, or the replicas of a workload, right at a glance and within Slack's limits
+//! whatever the incidents hold.
 //!
-//! Each part has a budget of its own, counted in UTF-16 units after escaping. The budgets add up to about 5 000; as
-//! JSON may double quotes and backslashes, the whole stays below the 13 000 that Slack takes without saying so.
+//! Each part has a budget of its own, counted in UTF-16 units after escaping, and what is still too long as a whole is
+//! laid out again with less detail.
+//!
+//! The state's colour is that of the emoji in front of the title. A coloured bar needs the legacy attachments, which
+//! stand below all blocks and whose content Slack folds away; the emoji is seen on lock screens and through webhooks too.
 
 use slack_morphism::prelude::*;
 use url::Url;
-use watchdog_core::culprit::Culprit;
 use watchdog_core::incident::{Incident, State};
-use watchdog_core::units::WallTime;
+use watchdog_core::units::span;
 
-use crate::message;
+use super::suspects::code_block;
+use super::text::{address, code, date, foreign, joined, linked, markup, section, usable};
+use crate::message::{self, group};
 
 /// Slack's own limit on a header.
 const HEADER: usize = 150;
-const TEXT: usize = 500;
-const FIELD: usize = 200;
-const SENTENCE: usize = 600;
-const CONTEXT: usize = 150;
-const FUNCTION: usize = 300;
-const LINE: usize = 150;
-const FRAMES: usize = 8;
-/// A longer link is left out: cut, it would lead nowhere.
-const LINK: usize = 400;
+/// The whole as JSON. Slack refuses from about 13 200 characters on, without documenting it; the rest is for what stands
+/// around the content.
+const WHOLE: usize = 12_500;
 
-/// The message for an incident's present state.
-pub(super) fn content(incident: &Incident, page: Option<&Url>) -> SlackMessageContent {
-    let emoji = emoji(incident.state);
-    let title = escaped(&format!("{emoji} {}", message::title(incident)), HEADER);
-    let text = escaped(&format!("{emoji} {}", message::summary(incident)), TEXT);
-    let mut blocks: Vec<SlackBlock> = vec![
-        SlackHeaderBlock::new(pt!(title)).into(),
-        SlackSectionBlock::new().with_fields(fields(incident)).into(),
-    ];
-    let sentences = [Some(&incident.verdict.sentence), incident.evidence.as_ref()];
-    for sentence in sentences.into_iter().flatten().filter(|text| !text.trim().is_empty()) {
-        blocks.push(section(escaped(&message::clean(sentence), SENTENCE)));
-    }
-    match (&incident.culprit, &incident.culprit_pending) {
-        (Some(culprit), _) => {
-            blocks.push(section(code_block(culprit, &message::others(incident))));
+/// How much of each part is shown, in UTF-16 units unless said otherwise.
+pub(super) struct Detail {
+    text: usize,
+    field: usize,
+    sentence: usize,
+    context: usize,
+    /// Replicas in the list.
+    replicas: usize,
+    replica: usize,
+    pub(super) name: usize,
+    pub(super) line: usize,
+    /// Frames of the stack.
+    pub(super) frames: usize,
+}
+
+/// From the richest on: the first that fits is taken. JSON may double quotes and backslashes, and a stack is the first
+/// thing to go.
+const DETAILS: [Detail; 3] = [
+    Detail {
+        text: 500,
+        field: 200,
+        sentence: 600,
+        context: 150,
+        replicas: 15,
+        replica: 160,
+        name: 300,
+        line: 150,
+        frames: 8,
+    },
+    Detail {
+        text: 400,
+        field: 120,
+        sentence: 300,
+        context: 100,
+        replicas: 10,
+        replica: 120,
+        name: 200,
+        line: 100,
+        frames: 4,
+    },
+    Detail {
+        text: 300,
+        field: 80,
+        sentence: 150,
+        context: 60,
+        replicas: 6,
+        replica: 100,
+        name: 100,
+        line: 80,
+        frames: 0,
+    },
+];
+
+/// What stands around an incident's own words.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Surroundings<'a> {
+    /// The watchdog's page.
+    pub(super) page: Option<&'a Url>,
+    /// What to do about a leak.
+    pub(super) runbook: Option<&'a Url>,
+    /// The uploaded plot's file id.
+    pub(super) plot: Option<&'a str>,
+    /// What the message is found by.
+    pub(super) key: &'a str,
+}
+
+/// The message for the incidents' present state. Nothing but an empty text of no incident.
+pub(super) fn content(incidents: &[Incident], around: Surroundings<'_>) -> SlackMessageContent {
+    let mut content = SlackMessageContent::new();
+    for detail in &DETAILS {
+        content = laid_out(incidents, around, detail);
+        if length(&content) <= WHOLE {
+            break;
         }
-        (None, Some(reason)) if !reason.trim().is_empty() => {
-            blocks.push(section(escaped(&message::clean(reason), SENTENCE)));
-        }
-        _ => {}
     }
-    blocks.push(SlackContextBlock::new(context(incident, page)).into());
+    content
+}
+
+/// Characters of the content as JSON.
+fn length(content: &SlackMessageContent) -> usize {
+    // What cannot be written is not sent either.
+    serde_json::to_string(content).map_or(0, |json| json.encode_utf16().count())
+}
+
+fn laid_out(
+    incidents: &[Incident],
+    around: Surroundings<'_>,
+    detail: &Detail,
+) -> SlackMessageContent {
+    let ranked = group::ranked(incidents);
+    let Some(worst) = ranked.first() else { return SlackMessageContent::new() };
+    let emoji = emoji(worst.state);
+    let title = foreign(&format!("{emoji} {}", group::title(incidents)), HEADER);
+    let text = foreign(&format!("{emoji} {}", group::lock_screen(incidents)), detail.text);
+    let header = SlackHeaderBlock::new(pt!(title)).with_block_id(SlackBlockId(around.key.into()));
+    let mut blocks: Vec<SlackBlock> = vec![header.into()];
+    if ranked.len() > 1 {
+        blocks.push(section(replicas(&ranked, detail)).into());
+    }
+    let whose = if ranked.len() > 1 { "Worst" } else { "Service" };
+    blocks.push(SlackSectionBlock::new().with_fields(fields(worst, whose, detail)).into());
+    blocks.extend(sentences(worst, detail).into_iter().map(|text| section(text).into()));
+    blocks.push(section(culprit(&ranked, detail)).into());
+    blocks.retain(|block| !is_empty(block));
+    blocks.extend(around.plot.map(|file| plot(worst, file, detail)));
+    let buttons = buttons(worst, around);
+    if !buttons.is_empty() {
+        blocks.push(SlackActionsBlock::new(buttons).into());
+    }
+    blocks.push(SlackContextBlock::new(context(worst, around, detail)).into());
     SlackMessageContent::new().with_text(text).with_blocks(blocks)
 }
 
-fn section(text: String) -> SlackBlock {
-    SlackSectionBlock::new().with_text(md!(text)).into()
+fn is_empty(block: &SlackBlock) -> bool {
+    let SlackBlock::Section(section) = block else { return false };
+    match (&section.text, &section.fields) {
+        (Some(SlackBlockText::MarkDown(text)), None) => text.text.is_empty(),
+        _ => false,
+    }
 }
 
-fn emoji(state: State) -> &'static str {
+pub(super) fn emoji(state: State) -> &'static str {
     match state {
         State::Suspected => "👀",
         State::Confirmed => "⚠️",
@@ -64,115 +154,132 @@ fn emoji(state: State) -> &'static str {
     }
 }
 
-fn fields(incident: &Incident) -> Vec<SlackBlockText> {
-    let mut fields = vec![field("Memory", &message::memory(incident))];
-    fields.extend(message::growth(incident).map(|growth| field("Growth", &growth)));
-    match (incident.closed, incident.kill) {
-        (Some(closed), _) => fields.push(dated("Ended", &date(closed))),
-        (None, Some(kill)) => {
-            let range = format!("{}\nat the soonest {}", date(kill.estimate), date(kill.low));
-            fields.push(dated("Killed about", &range));
-        }
-        (None, None) => {}
+/// One line for each replica, the worst first, and a last one that counts the rest.
+fn replicas(ranked: &[&Incident], detail: &Detail) -> String {
+    let line = |incident: &&Incident| {
+        let name = code(&group::replica(incident), detail.replica);
+        let words = foreign(&group::line(incident), detail.replica);
+        format!("{} {name} {words}", emoji(incident.state))
+    };
+    let lines: Vec<String> = ranked.iter().take(detail.replicas).map(line).collect();
+    joined(&lines, ranked.len() - lines.len())
+}
+
+fn fields(incident: &Incident, whose: &str, detail: &Detail) -> Vec<SlackBlockText> {
+    let target = &incident.target;
+    let version = target.version.as_deref().unwrap_or_default();
+    let service = format!("{} {version}", message::name(incident));
+    let mut fields = vec![field(whose, &foreign(service.trim_end(), detail.field))];
+    let place = [target.namespace.as_deref(), target.pod.as_deref()];
+    let place: Vec<&str> =
+        place.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect();
+    if !place.is_empty() {
+        fields.push(field("Pod", &foreign(&place.join("/"), detail.field)));
     }
-    fields.push(field("Verdict", incident.verdict.kind.as_str()));
+    fields.push(field("Memory", &foreign(&message::memory(incident), detail.field)));
+    if let Some(trend) = incident.trend {
+        let [low, high] = [trend.low, trend.high].map(message::hourly);
+        let pace = foreign(&message::pace(trend.slope), detail.field);
+        let range = foreign(&format!("{low} – {high}"), detail.field);
+        let label = if incident.state.is_closed() { "Grew by" } else { "Grows by" };
+        fields.push(field(label, &format!("{pace}\n{range}")));
+    }
+    fields.extend(kill(incident).map(|kill| field("Killed between", &kill)));
+    fields.push(field("Since", &since(incident)));
     fields
 }
 
-fn field(label: &str, value: &str) -> SlackBlockText {
-    dated(label, &escaped(value, FIELD))
+/// The interval of the kill in the reader's own time; `None` once it is over.
+fn kill(incident: &Incident) -> Option<String> {
+    let kill = incident.kill.filter(|_| !incident.state.is_closed())?;
+    let low = date(kill.low);
+    let high = kill.high.map_or_else(|| "later, if the growth goes on".into(), date);
+    Some(format!("{low}\nand {high}\nmost likely {}", date(kill.estimate)))
 }
 
-/// A field whose value is markup of ours.
-fn dated(label: &str, value: &str) -> SlackBlockText {
-    md!(format!("*{label}*\n{value}"))
-}
-
-/// A time that Slack shows in the reader's own time zone.
-fn date(time: WallTime) -> String {
-    let fallback = message::clock(time);
-    match message::unix_seconds(time) {
-        Some(seconds) => {
-            format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{fallback}>")
+/// When it began, and when and after how long it ended.
+fn since(incident: &Incident) -> String {
+    let opened = date(incident.opened);
+    match incident.closed {
+        Some(closed) => {
+            let lasted = span((closed.0 - incident.opened.0).max(0.0));
+            format!("{opened}\nended {}, after {lasted}", date(closed))
         }
-        None => fallback,
+        None => opened,
     }
 }
 
-fn code_block(culprit: &Culprit, others: &[String]) -> String {
-    let mut lines = vec![escaped(&message::clean(&culprit.frame.function), FUNCTION)];
-    lines
-        .extend(message::location(&culprit.frame).map(|at| format!("  at {}", escaped(&at, LINE))));
-    lines.push(format!("  {}", escaped(&message::share(culprit), LINE)));
-    lines.extend(message::rate(culprit).map(|rate| format!("  {rate}")));
-    lines.extend(others.iter().map(|other| format!("  {}", escaped(other, LINE))));
-    if !culprit.stack.is_empty() {
-        lines.push(String::new());
-        lines.extend(message::stack(culprit, FRAMES).iter().map(|line| escaped(line, LINE)));
-    }
-    // Three backticks in a name would end the block.
-    format!("```\n{}\n```", lines.join("\n").replace("```", "'''"))
+fn field(label: &str, markup_of_ours: &str) -> SlackBlockText {
+    markup(format!("*{label}*\n{markup_of_ours}")).into()
 }
 
-fn context(incident: &Incident, page: Option<&Url>) -> Vec<SlackContextBlockElement> {
-    let target = &incident.target;
-    let place = [target.namespace.as_deref(), target.pod.as_deref()];
-    let place: Vec<&str> = place.into_iter().flatten().collect();
-    let id = escaped(&message::clean(&incident.id), CONTEXT);
-    let mut elements = vec![match link(page, &["api", "v1", "incidents", &incident.id]) {
-        Some(link) => format!("<{link}|{id}>"),
-        None => id,
-    }];
-    if let Some(dump) = incident.dumps.last()
-        && let Some(link) = link(page, &["api", "v1", "heap-dumps", dump])
-    {
-        elements.push(format!("<{link}|heap dump>"));
+/// The verdict's sentence and how it ended.
+fn sentences(incident: &Incident, detail: &Detail) -> Vec<String> {
+    let kind = incident.verdict.kind.as_str();
+    let verdict = foreign(incident.verdict.sentence.trim(), detail.sentence);
+    let mut sentences = vec![format!("*{kind}* {verdict}").trim_end().to_owned()];
+    let evidence = incident.evidence.as_deref().unwrap_or_default().trim();
+    if !evidence.is_empty() {
+        sentences.push(foreign(evidence, detail.sentence));
     }
-    elements.push(format!("pid {}", target.pid));
-    if !place.is_empty() {
-        elements.push(escaped(&message::clean(&place.join("/")), CONTEXT));
-    }
-    if let Some(version) = &target.version {
-        elements.push(escaped(&message::clean(&format!("version {version}")), CONTEXT));
-    }
-    elements.push(format!("oomen {}", env!("CARGO_PKG_VERSION")));
-    elements.into_iter().filter(|text| !text.is_empty()).map(|text| md!(text)).collect()
+    sentences
 }
 
-/// The page's address with these path segments, as it may stand before a `|` in a link.
-fn link(page: Option<&Url>, segments: &[&str]) -> Option<String> {
-    let mut url = page?.clone();
-    url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
-    let link = url.as_str().replace('|', "%7C").replace('&', "&amp;");
-    (link.len() <= LINK).then_some(link)
+/// Who keeps the memory, or why nobody is named. Of a group the first that knows: replicas run the same program.
+fn culprit(ranked: &[&Incident], detail: &Detail) -> String {
+    let known = ranked.iter().enumerate().find_map(|(place, incident)| {
+        let block = code_block(incident, detail)?;
+        let of = code(&group::replica(incident), detail.replica);
+        Some(if place == 0 { block } else { format!("Of {of}:\n{block}") })
+    });
+    let pending = || {
+        let pending = ranked.iter().find_map(|incident| incident.culprit_pending.as_deref());
+        foreign(pending.unwrap_or_default().trim(), detail.sentence)
+    };
+    known.unwrap_or_else(pending)
 }
 
-/// `text` with Slack's three control characters escaped, cut to `most` UTF-16 units without cutting an escape apart.
-fn escaped(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    let mut length = 0;
-    // Where to cut so that an ellipsis still fits.
-    let mut cut = 0;
-    for c in text.chars() {
-        let mut unescaped = [0; 4];
-        let piece = match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            c => c.encode_utf8(&mut unescaped),
-        };
-        length += piece.encode_utf16().count();
-        if length > most {
-            out.truncate(cut);
-            out.push('…');
-            break;
-        }
-        out.push_str(piece);
-        if length < most {
-            cut = out.len();
-        }
-    }
-    out
+fn plot(incident: &Incident, file: &str, detail: &Detail) -> SlackBlock {
+    let file = SlackFileIdOrUrl::Id { id: SlackFileId(file.into()) };
+    let alt = format!("Memory of {}: {}", message::name(incident), message::memory(incident));
+    let alt = message::truncated(&alt, detail.text);
+    SlackImageBlock::new(SlackImageUrlOrFile::SlackFile { slack_file: file }, alt).into()
+}
+
+/// Where to look next: only what has an address.
+fn buttons(incident: &Incident, around: Surroundings<'_>) -> Vec<SlackActionBlockElement> {
+    let dump = incident.dumps.last().map(String::as_str);
+    let dump = |query| address(around.page, &["api", "v1", "heap-dumps", dump?], query);
+    let buttons = [
+        ("page", "Watchdog", around.page.cloned().and_then(usable)),
+        ("flamegraph", "Flamegraph", dump(Some("format=flamegraph"))),
+        ("heap-dump", "Heap dump", dump(Some("format=pprof"))),
+        ("runbook", "Runbook", around.runbook.cloned().and_then(usable)),
+    ];
+    let button = |(action, label, url): (&str, &str, Option<Url>)| {
+        let button = SlackBlockButtonElement::new(pt!(label)).with_url(url?);
+        Some(button.with_action_id(action.into()).into())
+    };
+    buttons.into_iter().filter_map(button).collect()
+}
+
+fn context(
+    incident: &Incident,
+    around: Surroundings<'_>,
+    detail: &Detail,
+) -> Vec<SlackContextBlockElement> {
+    let id = foreign(incident.id.trim(), detail.context);
+    let id = if id.is_empty() { "incident".into() } else { id };
+    let link = address(around.page, &["api", "v1", "incidents", &incident.id], None);
+    let as_of = format!("as of {}", date(incident.updated));
+    let pid = format!("pid {}", incident.target.pid);
+    let elements = [
+        as_of,
+        linked(link.as_ref(), id),
+        pid,
+        concat!("oomen ", env!("CARGO_PKG_VERSION")).into(),
+    ];
+    elements.map(|text| markup(text).into()).into()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::error::Error;
 use slack_morphism::errors::SlackClientError;
 
 use crate::message::{clean, truncated};
-use crate::sink::DeliveryError;
+use crate::sink::{DeliveryError, ErrorKind};
 
 /// Foreign text in an error is cut to this.
 const MAX_DETAIL: usize = 300;
@@ -19,23 +19,59 @@ fn code(error: &SlackClientError) -> Option<&str> {
     }
 }
 
-/// Slack no longer knows the message, or lets nobody change it.
+/// Slack no longer knows the message, or it is another's.
 pub(super) fn is_about_a_lost_message(error: &SlackClientError) -> bool {
-    matches!(code(error), Some("message_not_found" | "cant_update_message" | "edit_window_closed"))
+    let codes =
+        ["message_not_found", "thread_not_found", "cannot_reply_to_message", "cant_update_message"];
+    code(error).is_some_and(|code| codes.contains(&code))
+}
+
+/// The message is there, but cannot be edited any more.
+pub(super) fn is_about_a_closed_message(error: &SlackClientError) -> bool {
+    matches!(code(error), Some("edit_window_closed"))
 }
 
 /// Slack takes the message, but not its blocks.
 pub(super) fn is_about_layout(error: &SlackClientError) -> bool {
-    matches!(code(error), Some("invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long"))
+    let codes = [
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_slack_file",
+        "msg_blocks_too_long",
+        "slack_file_not_found",
+    ];
+    code(error).is_some_and(|code| codes.contains(&code))
 }
 
-/// Whether to retry, and what failed.
+/// Slack takes no files of this app, or none at all.
+pub(super) fn is_about_files(error: &SlackClientError) -> bool {
+    let codes = [
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "file_uploads_disabled",
+        "file_uploads_except_images_disabled",
+        "storage_limit_reached",
+        "unknown_method",
+    ];
+    code(error).is_some_and(|code| codes.contains(&code))
+}
+
+/// A call that reads may work when it is repeated. An answer that cannot be understood will not be another the next time.
+pub(super) fn may_pass(error: &SlackClientError) -> bool {
+    !matches!(error, SlackClientError::ProtocolError(_))
+        && matches!(explain(error).kind, ErrorKind::Retry { .. })
+}
+
+/// Whether to retry, whether Slack may have taken the message all the same, and what failed.
 pub(super) fn explain(error: &SlackClientError) -> DeliveryError {
     match error {
         SlackClientError::RateLimitError(error) => {
             DeliveryError::retry_after(error.retry_after, "Slack asks to slow down")
         }
-        SlackClientError::ApiError(error) => explain_code(&error.code),
+        SlackClientError::ApiError(error) => {
+            explain_code(&error.code, error.http_response_body.as_deref())
+        }
         SlackClientError::HttpError(error) => {
             let status = error.status_code;
             let text = format!("Slack answered with HTTP status {}", status.as_u16());
@@ -48,24 +84,23 @@ pub(super) fn explain(error: &SlackClientError) -> DeliveryError {
         SlackClientError::ProtocolError(_) => {
             DeliveryError::unsure("the answer is not one of Slack's; check the API address")
         }
-        SlackClientError::HttpProtocolError(error) => {
-            DeliveryError::unsure(unreachable(error.cause.as_deref()))
-        }
-        SlackClientError::SystemError(error) => {
-            DeliveryError::unsure(unreachable(error.cause.as_deref()))
-        }
+        SlackClientError::HttpProtocolError(error) => unreachable(error.cause.as_deref()),
+        SlackClientError::SystemError(error) => unreachable(error.cause.as_deref()),
         SlackClientError::EndOfStream(_) | SlackClientError::SocketModeProtocolError(_) => {
             DeliveryError::unsure("the connection to Slack ended")
         }
     }
 }
 
-fn explain_code(code: &str) -> DeliveryError {
+fn explain_code(code: &str, body: Option<&str>) -> DeliveryError {
+    let scope = needed_scope(body).unwrap_or("chat:write");
     let hint = match code {
+        // By Slack's own words, something may have been done before these two were raised.
+        "internal_error" | "fatal_error" => {
+            return DeliveryError::unsure(format!("Slack answered `{code}`"));
+        }
         "ratelimited"
         | "rate_limited"
-        | "internal_error"
-        | "fatal_error"
         | "request_timeout"
         | "service_unavailable"
         | "team_added_to_org" => {
@@ -75,7 +110,9 @@ fn explain_code(code: &str) -> DeliveryError {
             "give a valid bot token with the scope chat:write"
         }
         "missing_scope" | "no_permission" => {
-            "add the scope chat:write to the Slack app and install it again"
+            return DeliveryError::permanent(format!(
+                "Slack answered `{code}`: add the scope {scope} to the Slack app and install it again"
+            ));
         }
         "channel_not_found" => {
             "check the channel's name; into a private one the app must be invited"
@@ -87,14 +124,32 @@ fn explain_code(code: &str) -> DeliveryError {
     DeliveryError::permanent(format!("Slack answered `{}`: {hint}", detail(code)))
 }
 
-fn unreachable(cause: Option<&(dyn Error + Send + Sync + 'static)>) -> String {
+/// The scope that an answer says is missing, if it is one of ours.
+fn needed_scope(body: Option<&str>) -> Option<&'static str> {
+    let body: serde_json::Value = serde_json::from_str(body?).ok()?;
+    let needed = body["needed"].as_str()?;
+    let ours = ["chat:write", "files:write", "channels:history", "groups:history"];
+    ours.into_iter().find(|scope| needed.split(',').any(|one| one.trim() == *scope))
+}
+
+/// No answer came. That nothing was taken is only sure as long as there was no connection: its name was not found, it was
+/// refused, or there was no TLS.
+fn unreachable(cause: Option<&(dyn Error + Send + Sync + 'static)>) -> DeliveryError {
+    let connecting = cause
+        .and_then(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())
+        .is_some_and(hyper_util::client::legacy::Error::is_connect);
     let mut causes = Vec::new();
     let mut next = cause.map(|cause| cause as &(dyn Error + 'static));
     while let Some(cause) = next {
         causes.push(cause.to_string());
         next = cause.source();
     }
-    format!("Slack cannot be reached: {}", detail(&causes.join(": ")))
+    let causes = detail(&causes.join(": "));
+    if connecting {
+        DeliveryError::retry(format!("Slack cannot be reached: {causes}"))
+    } else {
+        DeliveryError::unsure(format!("Slack gave no answer: {causes}"))
+    }
 }
 
 fn detail(text: &str) -> String {

@@ -12,7 +12,7 @@ use crate::slack::options;
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
@@ -33,14 +33,25 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-#[tokio::test]
-async fn the_token_is_in_no_error_and_no_log_at_any_level() {
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("the log")).into_owned()
+    }
+}
+
+/// Takes down what this thread logs, at every level.
+pub(crate) fn log() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_error_and_no_log_at_any_level() {
+    let (log, _guard) = log();
     let server = SlackServer::start().await.expect("a server");
     let sink = SlackSink::new(options(&server.url())).expect("a sink");
     for failure in [
@@ -56,7 +67,7 @@ async fn the_token_is_in_no_error_and_no_log_at_any_level() {
         assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
     }
     tell(&sink, &confirmed()).await.expect("delivered");
-    let log = String::from_utf8_lossy(&log.0.lock().expect("the log")).into_owned();
+    let log = log.text();
     assert!(log.contains("chat.postMessage"), "the client's own events are in the log");
     assert!(!log.contains(TOKEN), "{log}");
 }

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use watchdog_core::culprit::Culprit;
 use watchdog_core::forecast::KillWindow;
 use watchdog_core::profile::Frame;
-use watchdog_core::units::{Bytes, BytesPerSecond};
+use watchdog_core::units::{Bytes, BytesPerSecond, WallTime};
 use watchdog_fixtures::slack::check_content;
 
 use super::*;
@@ -14,9 +15,45 @@ fn sample() -> Incident {
         .expect("the sample incident")
 }
 
-fn message(incident: &Incident, page: Option<&Url>) -> Value {
-    let request = SlackApiChatPostMessageRequest::new("alerts".into(), content(incident, page));
+fn around(page: Option<&Url>) -> Surroundings<'_> {
+    Surroundings { page, runbook: page, plot: Some("F0123456789"), key: "oomen:key" }
+}
+
+/// The message as it is posted.
+fn message(incidents: &[Incident], page: Option<&Url>) -> Value {
+    let content = content(incidents, around(page));
+    let request = SlackApiChatPostMessageRequest::new("alerts".into(), content);
     serde_json::to_value(request).expect("JSON")
+}
+
+/// Nothing in it but our own markup: dates and links to our own page.
+fn mentions_nobody(message: &Value) -> Result<(), TestCaseError> {
+    for text in texts(message) {
+        for (at, _) in text.match_indices('<') {
+            let markup = &text[at..];
+            let ours =
+                markup.starts_with("<!date^") || markup.starts_with("<https://oomen.example/");
+            prop_assert!(ours, "{}", text);
+        }
+    }
+    Ok(())
+}
+
+/// All that Slack reads as markup. What is plain text in a block is shown as it is.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) if object.get("type") == Some(&Value::from("mrkdwn")) => {
+            assert_eq!(object["verbatim"], true, "else names become links");
+            vec![object["text"].as_str().expect("a text").to_owned()]
+        }
+        Value::Object(object) => {
+            let plain = object.get("channel").and(object.get("text")).and_then(Value::as_str);
+            let parts = object.values().flat_map(texts);
+            parts.chain(plain.map(str::to_owned)).collect()
+        }
+        Value::Array(array) => array.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Ordinary, empty, long, escaped, quoted, right-to-left, combining, astral and control text.
@@ -112,74 +149,116 @@ proptest! {
     #[test]
     fn any_incident_makes_a_message_within_every_limit(incident in incident(), linked in any::<bool>()) {
         let page: Url = "https://oomen.example/a|b/".parse().expect("a url");
-        let message = message(&incident, linked.then_some(&page));
+        let message = message(&[incident], linked.then_some(&page));
         prop_assert_eq!(check_content(&message), Ok(()), "{:#}", message);
-        // The only markup is ours: foreign text mentions nobody.
-        let text = message.to_string();
-        for mention in ["<!channel", "<!here", "<@"] {
-            prop_assert!(!text.contains(mention), "{}", text);
+        mentions_nobody(&message)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_group_makes_a_message_within_every_limit(
+        incidents in prop::collection::vec(incident(), 1..8),
+        times in 1..12_usize,
+    ) {
+        let page: Url = "https://oomen.example/".parse().expect("a url");
+        let many: Vec<Incident> =
+            incidents.iter().cycle().take((incidents.len() * times).min(64)).cloned().collect();
+        let message = message(&many, Some(&page));
+        prop_assert_eq!(check_content(&message), Ok(()), "{:#}", message);
+        mentions_nobody(&message)?;
+    }
+}
+
+/// With everything as long as it can be.
+fn longest(piece: &str, bytes: usize, many: usize) -> Incident {
+    let long = piece.repeat(bytes / piece.len());
+    let mut incident = sample();
+    incident.id.clone_from(&long);
+    incident.target.name.clone_from(&long);
+    incident.target.workload = Some(long.clone());
+    incident.target.namespace = Some(long.clone());
+    incident.target.pod = Some(long.clone());
+    incident.target.version = Some(long.clone());
+    incident.verdict.sentence.clone_from(&long);
+    incident.evidence = Some(long.clone());
+    let frame = Frame { function: long.clone(), file: Some(long), line: Some(1) };
+    if let Some(culprit) = &mut incident.culprit {
+        culprit.rate = 1.0;
+        culprit.frame = frame.clone();
+        culprit.stack.clear();
+        incident.suspects = vec![culprit.clone(); many];
+        incident.suspects[0].stack = vec![frame; many];
+    }
+    incident
+}
+
+#[test]
+fn the_longest_parts_all_at_once_stay_within_the_limits() {
+    let page: Url = format!("https://oomen.example/{}", "x".repeat(300)).parse().expect("a url");
+    // Quotes double in JSON, ampersands grow fivefold by escaping.
+    for piece in ["\"", "\\", "&", "🦀", "`", "<!channel>"] {
+        for (count, bytes, suspects) in [(1, 10_000, 300), (2, 10_000, 300), (64, 1_000, 20)] {
+            let many = vec![longest(piece, bytes, suspects); count];
+            let message = message(&many, Some(&page));
+            assert_eq!(check_content(&message), Ok(()), "{count} × {piece}");
+            mentions_nobody(&message).expect("nobody");
+            let text = message.to_string();
+            assert!(text.contains("keeps 93 %"), "{text}");
+            if count == 64 {
+                let list = message["blocks"][1]["text"]["text"].as_str().expect("a list");
+                let shown = list.lines().count() - 1;
+                assert!(list.ends_with(&format!("… {} more", count - shown)), "{list}");
+            }
         }
     }
 }
 
 #[test]
-fn the_longest_parts_all_at_once_stay_within_the_limits() {
-    // Quotes double in JSON, ampersands grow fivefold by escaping.
-    for piece in ["\"", "&", "🦀", "`"] {
-        let long = piece.repeat(5000);
-        let mut incident = sample();
-        incident.id.clone_from(&long);
-        incident.target.name.clone_from(&long);
-        incident.target.pod = Some(long.clone());
-        incident.target.version = Some(long.clone());
-        incident.verdict.sentence.clone_from(&long);
-        incident.evidence = Some(long.clone());
-        let frame = Frame { function: long.clone(), file: Some(long.clone()), line: Some(1) };
-        if let Some(culprit) = &mut incident.culprit {
-            culprit.stack = vec![frame.clone(); 5000];
-            culprit.frame = frame;
-        }
-        let message = message(&incident, None);
-        assert_eq!(check_content(&message), Ok(()), "{piece}");
-        assert!(message.to_string().contains("… 4992 more"), "{message}");
-    }
+fn a_report_of_usual_size_is_shown_in_full() {
+    let mut incident = sample();
+    incident.suspects = incident.culprit.clone().into_iter().cycle().take(3).collect();
+    let many = vec![incident; 20];
+    let full = laid_out(&many, around(None), &DETAILS[0]);
+    assert_eq!(content(&many, around(None)), full);
+    let length = length(&full);
+    assert!(length < WHOLE - 3000, "{length} characters");
 }
 
 #[test]
 fn the_forecast_survives_the_longest_name() {
     let mut incident = sample();
     incident.target.name = "x".repeat(500);
-    let message = message(&incident, None);
+    let message = message(&[incident], None);
     let header = message["blocks"][0]["text"]["text"].as_str().expect("a header");
     assert!(header.ends_with("killed in 3 min 10 s (2 min 40 s – 4 min)"), "{header}");
 }
 
 #[test]
-fn escapes_count_and_are_never_cut_apart() {
-    assert_eq!(escaped("a<b>&c", 100), "a&lt;b&gt;&amp;c");
-    assert_eq!(escaped("abc", 3), "abc");
-    assert_eq!(escaped("abcd", 3), "ab…");
-    assert_eq!(escaped("ab<c", 5), "ab…");
-    assert_eq!(escaped("<<", 4), "…");
-    assert_eq!(escaped("🦀🦀", 3), "🦀…");
+fn buttons_lead_only_where_there_is_an_address() {
+    let labels = |around: Surroundings<'_>, incident: &Incident| -> Vec<String> {
+        let message = serde_json::to_value(content(std::slice::from_ref(incident), around));
+        let message = message.expect("JSON");
+        let blocks = message["blocks"].as_array().expect("blocks").iter();
+        let actions = blocks.filter(|block| block["type"] == "actions");
+        let elements = actions.flat_map(|block| block["elements"].as_array().expect("buttons"));
+        elements.map(|button| button["text"]["text"].as_str().expect("a label").into()).collect()
+    };
+    let page: Url = "https://oomen.example/".parse().expect("a url");
+    let all = Surroundings { page: Some(&page), runbook: Some(&page), ..Surroundings::default() };
+    assert_eq!(labels(all, &sample()), ["Watchdog", "Flamegraph", "Heap dump", "Runbook"]);
+    let none_taken = Incident { dumps: Vec::new(), ..sample() };
+    assert_eq!(labels(all, &none_taken), ["Watchdog", "Runbook"]);
+    assert!(labels(Surroundings::default(), &sample()).is_empty());
 }
 
 #[test]
-fn links_are_encoded_and_left_out_when_too_long() {
-    let page: Url = "https://oomen.example/base/".parse().expect("a url");
-    let to = |id| link(Some(&page), &["incidents", id]);
-    let link_to = to("a|b>&/c").expect("a link");
-    assert_eq!(link_to, "https://oomen.example/base/incidents/a%7Cb%3E&amp;%2Fc");
-    assert_eq!(to(&"x".repeat(LINK)), None);
-    assert_eq!(link(None, &["a"]), None);
-}
-
-#[test]
-fn dates_are_in_the_readers_time_zone_with_a_fallback() {
-    let date_of = |seconds| date(WallTime(seconds));
-    assert_eq!(
-        date_of(1_795_269_800.0),
-        "<!date^1795269800^{date_short_pretty} {time_secs}|2026-11-21 14:03:20 UTC>"
-    );
-    assert_eq!(date_of(f64::NAN), "an unknown time");
+fn a_function_is_told_of_the_replica_that_knows_it() {
+    let mut unknowing = sample();
+    (unknowing.culprit, unknowing.state) = (None, State::Imminent);
+    let mut knowing = sample();
+    knowing.target.pod = Some("knows".into());
+    let message = message(&[unknowing, knowing], None).to_string();
+    assert!(message.contains("Of `knows`:\\n```\\nservices_recommendations"), "{message}");
 }

@@ -1,0 +1,164 @@
+//! Slack's markup: text of others without effect, dates in the reader's time zone, links.
+
+use slack_morphism::prelude::*;
+use url::Url;
+use watchdog_core::units::WallTime;
+
+use crate::message;
+
+/// Slack takes 3 000 in a paragraph; the rest is for what stands around the lines.
+const SECTION: usize = 2_900;
+/// A longer link is left out: cut, it would lead nowhere.
+const LINK: usize = 400;
+
+/// Markup. Verbatim, as Slack otherwise turns what looks like a channel, a person or an address into a link, also in a
+/// function's name.
+pub(super) fn markup(text: String) -> SlackBlockMarkDownText {
+    SlackBlockMarkDownText { text, verbatim: Some(true) }
+}
+
+/// A paragraph.
+pub(super) fn section(text: String) -> SlackSectionBlock {
+    SlackSectionBlock::new().with_text(markup(text).into())
+}
+
+/// Text of others in a line of markup: cleaned, escaped, cut to `most` UTF-16 units.
+pub(super) fn foreign(text: &str, most: usize) -> String {
+    escaped(&message::clean(text), most)
+}
+
+/// Text of others in code. A backtick would end the code.
+pub(super) fn code(text: &str, most: usize) -> String {
+    format!("`{}`", foreign(text, most).replace('`', "'"))
+}
+
+/// `text` with Slack's three control characters escaped, cut to `most` UTF-16 units without cutting an escape apart.
+pub(super) fn escaped(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    // Where to cut so that an ellipsis still fits.
+    let mut cut = 0;
+    for c in text.chars() {
+        let mut unescaped = [0; 4];
+        let piece = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            c => c.encode_utf8(&mut unescaped),
+        };
+        length += piece.encode_utf16().count();
+        if length > most {
+            out.truncate(cut);
+            out.push('…');
+            break;
+        }
+        out.push_str(piece);
+        if length < most {
+            cut = out.len();
+        }
+    }
+    out
+}
+
+/// Whole lines, as many as a paragraph has room for, and a last one that counts the rest and `more`.
+pub(super) fn joined(lines: &[String], more: usize) -> String {
+    let mut left = SECTION;
+    let mut shown = 0;
+    for line in lines {
+        let length = line.encode_utf16().count() + 1;
+        if length > left {
+            break;
+        }
+        left -= length;
+        shown += 1;
+    }
+    let mut text = lines[..shown].join("\n");
+    let rest = more + lines.len() - shown;
+    if rest > 0 {
+        text.push_str(&format!("\n… {rest} more"));
+    }
+    text
+}
+
+/// The time in the reader's own time zone, with UTC for receivers that show no dates.
+pub(super) fn date(time: WallTime) -> String {
+    let fallback = message::clock(time);
+    match message::unix_seconds(time) {
+        Some(seconds) => {
+            format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{fallback}>")
+        }
+        None => fallback,
+    }
+}
+
+/// The page's address with these path segments and this query.
+pub(super) fn address(page: Option<&Url>, segments: &[&str], query: Option<&str>) -> Option<Url> {
+    let mut url = page?.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+    url.set_query(query);
+    usable(url)
+}
+
+/// An address that fits.
+pub(super) fn usable(url: Url) -> Option<Url> {
+    (url.as_str().len() <= LINK).then_some(url)
+}
+
+/// A link in a line of markup.
+pub(super) fn linked(url: Option<&Url>, text: String) -> String {
+    match url {
+        Some(url) => {
+            let target = url.as_str().replace('|', "%7C").replace('&', "&amp;");
+            format!("<{target}|{text}>")
+        }
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_count_and_are_never_cut_apart() {
+        assert_eq!(escaped("a<b>&c", 100), "a&lt;b&gt;&amp;c");
+        assert_eq!(escaped("abc", 3), "abc");
+        assert_eq!(escaped("abcd", 3), "ab…");
+        assert_eq!(escaped("ab<c", 5), "ab…");
+        assert_eq!(escaped("<<", 4), "…");
+        assert_eq!(escaped("🦀🦀", 3), "🦀…");
+    }
+
+    #[test]
+    fn lines_that_a_paragraph_has_no_room_for_are_left_out_whole() {
+        assert_eq!(joined(&["a".into(), "b".into()], 0), "a\nb");
+        let long = "x".repeat(SECTION / 2 - 1);
+        assert_eq!(joined(&vec![long.clone(); 2], 0), format!("{long}\n{long}"));
+        assert_eq!(joined(&vec![long.clone(); 3], 5), format!("{long}\n{long}\n… 6 more"));
+    }
+
+    #[test]
+    fn code_is_not_ended_by_a_name() {
+        assert_eq!(code("a`<!channel>`\nb", 100), "`a'&lt;!channel&gt;' b`");
+    }
+
+    #[test]
+    fn links_are_encoded_and_left_out_when_too_long() {
+        let page: Url = "https://oomen.example/base/".parse().expect("a url");
+        let to = |id| address(Some(&page), &["incidents", id], Some("a=1&b=2"));
+        let link = linked(to("a|b>&/c").as_ref(), "x".into());
+        assert_eq!(link, "<https://oomen.example/base/incidents/a%7Cb%3E&amp;%2Fc?a=1&amp;b=2|x>");
+        assert_eq!(to(&"x".repeat(LINK)), None);
+        assert_eq!(linked(None, "x".into()), "x");
+    }
+
+    #[test]
+    fn dates_are_in_the_readers_time_zone_with_a_fallback() {
+        let date_of = |seconds| date(WallTime(seconds));
+        assert_eq!(
+            date_of(1_795_269_800.0),
+            "<!date^1795269800^{date_short_pretty} {time_secs}|2026-11-21 14:03:20 UTC>"
+        );
+        assert_eq!(date_of(f64::NAN), "an unknown time");
+    }
+}
