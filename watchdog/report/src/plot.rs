@@ -102,7 +102,7 @@ impl<'a> Plot<'a> {
         }
     }
 
-    /// The picture as PNG: about 50 KB.
+    /// The picture as PNG: about 45 KB.
     ///
     /// # Errors
     /// When the program was built without its font, or there is no memory for the picture.

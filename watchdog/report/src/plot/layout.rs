@@ -14,13 +14,15 @@ use watchdog_core::history::Row;
 /// Pixels from the edge to anything.
 const MARGIN: f32 = 28.0;
 /// Pixels for the labels of the memory scale.
-const SCALE: f32 = 150.0;
+const SCALE: f32 = 166.0;
 /// From one line of text to the next.
-const LEADING: f32 = 44.0;
+const LEADING: f32 = 48.0;
 /// Pixels an em of the title.
-const TITLE: f32 = 34.0;
+const TITLE: f32 = 38.0;
 /// Times on the scale at most: what has room at the size of its labels.
-const TIMES: usize = 7;
+const TIMES: usize = 6;
+/// Pixels of a line in the legend.
+const SWATCH: f32 = 42.0;
 /// Pixels between two labels at least.
 const APART: f32 = 16.0;
 const MEMORY_WIDTH: f32 = 5.0;
@@ -42,7 +44,7 @@ pub(super) fn compose(plot: &Plot<'_>) -> Result<Vec<Shape>, FontError> {
         shown,
         left: MARGIN + SCALE,
         right: f32::from(SIZE.0) - MARGIN - 8.0,
-        top: y + 14.0,
+        top: y + 10.0,
         bottom: f32::from(SIZE.1) - MARGIN - LEADING,
     };
     let marks = placed_marks(plot, &mut frame)?;
@@ -130,10 +132,10 @@ fn legend(
     let mut x = MARGIN;
     for (_, text, ink, width, dash) in entries.into_iter().filter(|entry| entry.0) {
         let level = baseline - LABEL * 0.36;
-        let through = vec![(x, level), (x + 46.0, level)];
+        let through = vec![(x, level), (x + SWATCH, level)];
         scene.push(Shape::Line { through, ink, width, dash });
-        scene.push(label((x + 58.0, baseline), text, Ink::Text, Anchor::Start));
-        x += 58.0 + font.width(text) + 34.0;
+        scene.push(label((x + SWATCH + 10.0, baseline), text, Ink::Text, Anchor::Start));
+        x += SWATCH + 10.0 + font.width(text) + 24.0;
     }
     let clock = message::clock(plot.now);
     let time = clock.split_once(' ').map_or(clock.as_str(), |(_, time)| time);
@@ -155,18 +157,18 @@ fn placed_marks(plot: &Plot<'_>, frame: &mut Frame) -> Result<Vec<Shape>, FontEr
     });
     let marks: Vec<(f64, String)> = marks.take(marks::MOST).collect();
     let labels: Vec<_> = marks.iter().map(|(t, text)| (frame.x(*t), font.width(text))).collect();
-    let slots = slots(&labels, frame.left, frame.right);
+    let slots = slots(&labels, MARGIN, frame.right);
     let rows = slots.iter().flatten().map(|slot| slot.1 + 1).max().unwrap_or(0);
     frame.top += rows as f32 * LEADING;
     let (mut lines, mut texts) = (Vec::new(), Vec::new());
     for ((t, text), slot) in marks.into_iter().zip(slots) {
         let x = frame.x(t);
-        let row = slot.map_or(0, |slot| slot.1);
-        let top = frame.top - row as f32 * LEADING;
+        let floor = frame.top - slot.map_or(0, |slot| slot.1) as f32 * LEADING;
+        let top = if slot.is_some() { floor - LABEL } else { floor };
         let through = vec![(x, top), (x, frame.bottom)];
         lines.push(Shape::Line { through, ink: Ink::Muted, width: 3.0, dash: Some([3.0, 7.0]) });
         if let Some((start, _)) = slot {
-            texts.push(label((start, top - 12.0), text, Ink::Muted, Anchor::Start).with_rim());
+            texts.push(label((start, floor - 10.0), text, Ink::Muted, Anchor::Start).with_rim());
         }
     }
     lines.append(&mut texts);

@@ -101,7 +101,7 @@ impl Shown {
         let known = highest > 0.0;
         let highest = highest.max(1024.0);
         // Room for the limit's label above its line.
-        let top = if limit.is_some() { highest * 1.14 } else { highest * 1.25 };
+        let top = if limit.is_some() { highest * 1.18 } else { highest * 1.25 };
         Self { from: -past, to: to.clamp(past * 0.04, past * MOST_FUTURE), top, limit, known }
     }
 }

@@ -20,7 +20,11 @@ const FORECAST: Rgb = [0xd5, 0x5e, 0x00];
 const NIGHT: Rgb = [0x1a, 0x1d, 0x21];
 
 /// Below title, legend and the labels of marks.
-const DATA: u32 = 280;
+const DATA: u32 = 230;
+
+/// Where ten minutes ago and no memory lie.
+const LEFT: f64 = 194.0;
+const BOTTOM: u32 = 599;
 
 struct Picture {
     width: u32,
@@ -92,11 +96,11 @@ fn memory_leads_to_now_and_the_forecast_from_there_to_the_limit() {
     assert!((80..140).contains(&met.len()), "{}", met.len());
 
     let now = f64::from(last.0);
-    let seconds = |x: u32| (f64::from(x) - now) / (now - 178.0) * 600.0;
+    let seconds = |x: u32| (f64::from(x) - now) / (now - LEFT) * 600.0;
     assert!((seconds(met[0]) - 160.0).abs() < 12.0, "the soonest: {}", seconds(met[0]));
     let latest = seconds(met[met.len() - 1]);
     assert!((latest - 240.0).abs() < 12.0, "the latest: {latest}");
-    let bytes = |y: u32| 256.0 * f64::from(603 - y) / f64::from(603 - limit);
+    let bytes = |y: u32| 256.0 * f64::from(BOTTOM - y) / f64::from(BOTTOM - limit);
     assert!((bytes(last.1) - 180.0).abs() < 6.0, "to scale: {}", bytes(last.1));
     assert!(!picture.places(ALLOCATED).is_empty());
 }
