@@ -28,6 +28,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 use watchdog_core::incident::Incident;
 use watchdog_core::units::WallTime;
+use watchdog_report::pipeline::{Delivered, Observer};
 
 use client::{SignalClient, Transport};
 pub use config::{Batching, OtlpConfig, OtlpError};
@@ -36,25 +37,6 @@ use queue::{LogQueue, SpanQueue};
 pub use signal::Counts;
 use signal::{LOG_TARGET, Signal};
 use spans::SpanMaker;
-
-/// A delivery of a report, as it ended.
-#[derive(Clone, Copy, Debug)]
-pub struct DeliveryRecord<'a> {
-    /// What was told; where several replicas are told of at once, one record each.
-    pub incident: &'a Incident,
-    /// To whom.
-    pub sink: &'static str,
-    /// When this revision came into the queue.
-    pub submitted: WallTime,
-    /// When the first attempt began.
-    pub started: WallTime,
-    /// When the last attempt ended.
-    pub finished: WallTime,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why it was given up, if it was.
-    pub outcome: Result<(), &'a str>,
-}
 
 /// A step on the way to the function's name, as it ended.
 #[derive(Clone, Copy, Debug)]
@@ -133,11 +115,6 @@ impl Otlp {
         }
     }
 
-    /// A report was delivered or given up.
-    pub fn delivered(&self, record: &DeliveryRecord<'_>) {
-        self.submit(|maker| maker.delivery(record));
-    }
-
     /// A heap profile was taken for an incident, or not; `Ok` holds the id of the dump.
     pub fn heap_profile(&self, record: &StepRecord<'_>) {
         self.submit(|maker| maker.step("heap profile", "oomen.dump.id", record));
@@ -175,6 +152,13 @@ impl Otlp {
         if let Some(traces) = self.traces() {
             traces.queue.submit(make(&traces.maker));
         }
+    }
+}
+
+impl Observer for Otlp {
+    /// A report has reached people: a span from the decision to the delivery.
+    fn delivered(&self, delivered: &Delivered<'_>) {
+        self.submit(|maker| maker.delivery(delivered));
     }
 }
 

@@ -53,10 +53,11 @@ impl Default for Batching {
 }
 
 impl Batching {
-    /// A queue holds something, and a batch is no larger than it.
+    /// A queue holds something, a batch is no larger than it, and the thread sleeps in between.
     pub(super) fn sane(self) -> Self {
         let queue = self.queue.max(1);
-        Self { queue, batch: self.batch.clamp(1, queue), ..self }
+        let every = self.every.max(Duration::from_millis(10));
+        Self { queue, batch: self.batch.clamp(1, queue), every }
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Signal {
     /// What was lost when it was last said.
     said: AtomicU64,
     failing: AtomicBool,
+    full: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -49,6 +50,7 @@ impl Signal {
             lost: AtomicU64::new(0),
             said: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
     }
@@ -81,13 +83,16 @@ impl Signal {
         }
     }
 
-    /// The collector took a batch.
+    /// The collector took a batch. Only here is it said that the queue was full: whoever fills it may be logging just now.
     pub(super) fn took(&self) {
+        let lost = self.counts().lost;
+        let (signal, lost) = (self.name, lost - self.said.swap(lost, Ordering::AcqRel).min(lost));
         if self.failing.swap(false, Ordering::AcqRel) {
-            let lost = self.counts().lost;
-            let since = lost.saturating_sub(self.said.swap(lost, Ordering::AcqRel));
-            let signal = self.name;
-            tracing::info!(target: LOG_TARGET, signal, lost = since, "OTLP export works again");
+            tracing::info!(target: LOG_TARGET, signal, lost, "OTLP export works again");
+        } else if lost == 0 {
+            self.full.store(false, Ordering::Release);
+        } else if !self.full.swap(true, Ordering::AcqRel) {
+            tracing::warn!(target: LOG_TARGET, signal, lost, "the queue for OTLP was full");
         }
     }
 

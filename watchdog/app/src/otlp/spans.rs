@@ -11,10 +11,11 @@ use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::units::WallTime;
+use watchdog_report::pipeline::Delivered;
 
+use super::StepRecord;
 use super::ids::TraceIds;
 use super::milestones::Milestones;
-use super::{DeliveryRecord, StepRecord};
 
 /// Characters of an attribute at most: a C++ name can be longer than a whole report.
 const MAX_TEXT: usize = 1024;
@@ -47,23 +48,24 @@ impl SpanMaker {
     }
 
     /// A revision of a report on its way to people.
-    pub(super) fn delivery(&self, record: &DeliveryRecord<'_>) -> SpanData {
-        let DeliveryRecord { incident, sink, submitted, started, finished, .. } = *record;
+    pub(super) fn delivery(&self, delivered: &Delivered<'_>) -> SpanData {
+        let Delivered { incident, sink, submitted, started, finished, attempts } = *delivered;
         let ids = TraceIds::of(incident);
         let revision = incident.revision.to_string();
-        let at = finished.0.to_bits().to_string();
-        let id = ids.span(&["report", sink, &revision, &at]);
+        let id = ids.span(&["report", sink, &revision, &finished.0.to_bits().to_string()]);
         let mut span = self.span(&ids, id, format!("report {sink}").into(), (submitted, finished));
-        span.attributes.extend([
+        span.attributes = vec![
             KeyValue::new("oomen.incident.id", short(&incident.id)),
-            KeyValue::new("oomen.report.sink", short(sink)),
+            KeyValue::new("oomen.target", short(&incident.target.name)),
+            KeyValue::new("oomen.report.sink", sink),
             KeyValue::new("oomen.report.revision", i64::from(incident.revision)),
             KeyValue::new("oomen.report.state", incident.state.as_str()),
-            KeyValue::new("oomen.report.attempts", i64::from(record.attempts)),
+            KeyValue::new("oomen.report.attempts", i64::from(attempts)),
             KeyValue::new("oomen.report.waited_seconds", (started.0 - submitted.0).max(0.0)),
-        ]);
-        span.events.events = vec![event("first attempt", started, Vec::new())];
-        conclude(span, record.outcome)
+            KeyValue::new("oomen.outcome", "done"),
+        ];
+        span.events.events = vec![event("last attempt", started, Vec::new())];
+        span
     }
 
     /// A step towards the function's name; `key` is what is found by it.
@@ -77,12 +79,17 @@ impl SpanMaker {
         let ids = TraceIds::of(incident);
         let id = ids.span(&[name, &started.0.to_bits().to_string()]);
         let mut span = self.span(&ids, id, name.into(), (started, finished));
-        span.attributes.extend([
+        span.attributes = vec![
             KeyValue::new("oomen.incident.id", short(&incident.id)),
             KeyValue::new("oomen.target", short(&incident.target.name)),
-        ]);
-        span.attributes.extend(outcome.ok().map(|found| KeyValue::new(key, short(found))));
-        conclude(span, outcome.map(drop))
+            KeyValue::new("oomen.outcome", if outcome.is_ok() { "done" } else { "failed" }),
+        ];
+        // Success has no status, as the specification asks of whoever reports of himself.
+        match outcome {
+            Ok(found) => span.attributes.push(KeyValue::new(key, short(found))),
+            Err(reason) => span.status = Status::error(short(reason)),
+        }
+        span
     }
 
     /// A child of the root, with nothing in it.
@@ -111,16 +118,6 @@ impl SpanMaker {
             instrumentation_scope: self.scope.clone(),
         }
     }
-}
-
-/// Success is left unset, as the specification asks of instrumentation.
-fn conclude(mut span: SpanData, outcome: Result<(), &str>) -> SpanData {
-    let word = if outcome.is_ok() { "done" } else { "failed" };
-    span.attributes.push(KeyValue::new("oomen.outcome", word));
-    if let Err(reason) = outcome {
-        span.status = Status::error(short(reason));
-    }
-    span
 }
 
 fn about(incident: &Incident) -> Vec<KeyValue> {

@@ -21,6 +21,8 @@ mod hostile_slack;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod otlp;
+#[cfg(test)]
 mod pprof_endpoint;
 #[cfg(test)]
 mod pyroscope;

@@ -140,6 +140,23 @@ async fn nobody_waits_for_a_collector_that_is_not_there_or_is_none_and_the_end_c
 }
 
 #[tokio::test]
+async fn a_flood_is_bounded_and_what_it_cost_is_said_once() {
+    let collector = OtlpCollector::start().await.expect("a collector");
+    let mut config = traces_alone(&collector.url());
+    config.batching = Batching { queue: 50, batch: 10, every: EVERY };
+    let otlp = Otlp::start(&config).expect("started");
+    let captured = Captured::start(&otlp);
+    // This thread is the collector's as well, so nothing is taken meanwhile.
+    for _ in 0..80 {
+        otlp.changed(&later(&shop(), State::Gone, 1.0));
+    }
+    until(|| traces(&otlp).exported == 50).await;
+    assert_eq!(traces(&otlp).lost, 30);
+    let (log, count) = captured.said("the queue for OTLP was full");
+    assert!(count == 1 && log.contains("lost=30"), "{log}");
+}
+
+#[tokio::test]
 async fn a_batch_under_way_gets_one_more_try_at_the_end_without_waiting() {
     let collector = OtlpCollector::start().await.expect("a collector");
     collector.answer([Answer::RetryAfter(503, 100)], Answer::Take);
