@@ -27,6 +27,13 @@ pub(crate) struct Package {
 pub(crate) const BUILD: [Package; 1] =
     [Package { name: "make", probe: &["make", "--version"], why: "builds jemalloc" }];
 
+/// What the alerts that the watchdog pushes are tested against.
+pub(crate) const ALERTMANAGER: Package = Package {
+    name: "prometheus-alertmanager",
+    probe: &["sh", "-c", "prometheus-alertmanager --version || alertmanager --version"],
+    why: "takes, silences and inhibits the alerts that the watchdog pushes",
+};
+
 /// What the footprint is compared with.
 pub(crate) const EXPORTERS: [Package; 2] = [
     Package { name: "prometheus-process-exporter", probe: &[], why: "the footprint's comparison" },

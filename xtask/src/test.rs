@@ -48,8 +48,9 @@ const STEPS: [Step; 11] = [
     Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 12] = [
+const PACKAGES: [Package; 13] = [
     packages::BUILD[0],
+    packages::ALERTMANAGER,
     Package {
         name: "chromium",
         probe: &["chromium", "--version"],

@@ -4,8 +4,8 @@
 //! incident as JSON (`docs/webhook.md`, without stacks). Structured metadata would need Loki 3 and its newest schema.
 //! The same line at the same time counts once for Loki, so a lost answer costs nothing.
 //!
-//! In Grafana, as an annotation query on a Loki data source:
-//! `{job="oomen"} | json | line_format "{{.title}}"`.
+//! In Grafana, as an annotation query on a Loki data source: `{job="oomen"} | json | line_format "{{.title}}"`.
+//! VictoriaLogs speaks the protocol too, at `/insert?_msg_field=title`.
 
 mod push;
 

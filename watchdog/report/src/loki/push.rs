@@ -43,11 +43,9 @@ pub(super) fn push(
     seconds: f64,
     line: String,
 ) -> Result<Vec<u8>, snap::Error> {
-    let timestamp = Timestamp {
-        seconds: seconds.floor() as i64,
-        // A float of today's times tells microseconds apart, not more.
-        nanos: ((seconds - seconds.floor()) * 1e6) as i32 * 1000,
-    };
+    // A float of today's times tells microseconds apart, not more.
+    let micros = (seconds.fract() * 1e6).round().min(999_999.0);
+    let timestamp = Timestamp { seconds: seconds as i64, nanos: micros as i32 * 1000 };
     let entries = vec![Entry { timestamp: Some(timestamp), line }];
     let request = PushRequest { streams: vec![Stream { labels: selector(labels), entries }] };
     snap::raw::Encoder::new().compress_vec(&request.encode_to_vec())

@@ -1,62 +1,38 @@
-//! The Loki sink: what is pushed, read back as Loki reads it.
+//! The Loki sink against a strict receiver.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
-use prost::Message;
 use serde_json::Value;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::units::WallTime;
-use watchdog_fixtures::hostile::{HostileServer, Mode, Received};
-use watchdog_report::http::HttpOptions;
+use watchdog_fixtures::hostile::{HostileServer, Mode};
+use watchdog_fixtures::loki::{Entry, LokiServer, Options};
+use watchdog_report::http::{Clock, HttpOptions};
 use watchdog_report::loki::{LokiOptions, LokiSink};
-use watchdog_report::sink::{Delivery, Progress, Sink};
+use watchdog_report::sink::{Delivery, ErrorKind, Progress, Sink};
 
 use crate::sample::confirmed;
 
-/// `logproto.PushRequest`, by another hand than the sink's: field by field as `push.proto` numbers them.
-#[derive(Clone, PartialEq, Message)]
-struct PushRequest {
-    #[prost(message, repeated, tag = "1")]
-    streams: Vec<StreamAdapter>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct StreamAdapter {
-    #[prost(string, tag = "1")]
-    labels: String,
-    #[prost(message, repeated, tag = "2")]
-    entries: Vec<EntryAdapter>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct EntryAdapter {
-    #[prost(message, optional, tag = "1")]
-    timestamp: Option<Timestamp>,
-    #[prost(string, tag = "2")]
-    line: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct Timestamp {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
-}
+/// Just after the sample incident's last change.
+const NOW: u64 = 1_795_269_620;
 
 fn options(url: &str) -> LokiOptions {
+    let clock = Clock::new(|| WallTime(NOW as f64));
     LokiOptions {
         url: url.parse().expect("a URL"),
         tenant: Some("team-a".into()),
         labels: BTreeMap::from([("cluster".to_owned(), "blue".to_owned())]),
         page: None,
-        http: HttpOptions::default(),
+        http: HttpOptions { clock, ..HttpOptions::default() },
     }
 }
 
-async fn server() -> (HostileServer, LokiSink) {
-    let server = HostileServer::start(Mode::Status(204)).await.expect("a server");
-    let sink = LokiSink::new(options(&server.url())).expect("a sink");
+async fn server() -> (LokiServer, LokiSink) {
+    let now = UNIX_EPOCH + Duration::from_secs(NOW);
+    let options = Options { tenant_required: true, now: Some(now) };
+    let server = LokiServer::start_with(options).await.expect("a server");
+    let sink = LokiSink::new(self::options(&server.url())).expect("a sink");
     (server, sink)
 }
 
@@ -66,39 +42,34 @@ async fn deliver(sink: &LokiSink, incident: &Incident, memory: Option<&Value>) -
     sink.deliver(delivery).await.expect("delivered")
 }
 
-/// The labels, the time and the line of a push.
-fn read(request: &Received) -> (String, Timestamp, Value) {
-    let body = snap::raw::Decoder::new().decompress_vec(&request.body).expect("snappy");
-    let push = PushRequest::decode(body.as_slice()).expect("a push");
-    let [stream] = push.streams.as_slice() else { panic!("{push:?}") };
-    let [entry] = stream.entries.as_slice() else { panic!("{push:?}") };
-    let line = serde_json::from_str(&entry.line).expect("JSON");
-    (stream.labels.clone(), entry.timestamp.expect("a time"), line)
+fn labels(entry: &Entry) -> Vec<(&str, &str)> {
+    entry.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 #[tokio::test]
 async fn a_piece_of_news_is_one_line_and_is_pushed_once() {
     let (server, sink) = server().await;
-    let news = Incident { revision: 2, updated: WallTime(1_795_269_610.25), ..confirmed() };
+    let news = Incident { revision: 2, updated: WallTime(1_795_269_610.62), ..confirmed() };
     let progress = deliver(&sink, &news, None).await;
     deliver(&sink, &news, progress.memory.as_ref()).await;
-    let received = server.received();
-    assert_eq!(received.len(), 1);
-    let request = &received[0];
-    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/loki/api/v1/push"));
-    for (name, value) in [
-        ("content-type", "application/x-protobuf"),
-        ("content-encoding", "snappy"),
-        ("x-scope-orgid", "team-a"),
-    ] {
-        assert_eq!(request.header(name), Some(value), "{name}");
-    }
-    let (labels, time, line) = read(request);
+    assert_eq!((server.requests(), server.refused()), (1, Vec::new()));
+    let entries = server.entries();
+    let entry = &entries[0];
+    assert_eq!(entry.tenant.as_deref(), Some("team-a"));
     assert_eq!(
-        labels,
-        r#"{cluster="blue", job="oomen", kind="heap-leak", namespace="shop", state="confirmed", target="recommendations"}"#
+        labels(entry),
+        [
+            ("cluster", "blue"),
+            ("job", "oomen"),
+            ("kind", "heap-leak"),
+            ("namespace", "shop"),
+            ("state", "confirmed"),
+            ("target", "recommendations")
+        ]
     );
-    assert_eq!((time.seconds, time.nanos), (1_795_269_610, 250_000_000));
+    assert_eq!(entry.at_nanos, 1_795_269_610_620_000_000);
+    assert!(entry.metadata.is_empty(), "Loki 2 takes none");
+    let line: Value = serde_json::from_str(&entry.line).expect("JSON");
     assert!(line["title"].as_str().expect("a title").starts_with("recommendations leaks memory"));
     for (place, value) in [
         ("/id", "recommendations-4242-1795269549"),
@@ -113,13 +84,27 @@ async fn a_piece_of_news_is_one_line_and_is_pushed_once() {
 }
 
 #[tokio::test]
-async fn the_same_news_again_is_the_same_line_at_the_same_time() {
+async fn the_request_is_compressed_and_says_so() {
+    let server = HostileServer::start(Mode::Status(204)).await.expect("a server");
+    // What people copy out of another program's settings.
+    let url = format!("{}/loki/api/v1/push", server.url());
+    deliver(&LokiSink::new(options(&url)).expect("a sink"), &confirmed(), None).await;
+    let request = &server.received()[0];
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/loki/api/v1/push"));
+    for (name, value) in
+        [("content-type", "application/x-protobuf"), ("content-encoding", "snappy")]
+    {
+        assert_eq!(request.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_news_again_counts_once() {
     let (server, sink) = server().await;
     for _ in 0..2 {
         deliver(&sink, &confirmed(), None).await;
     }
-    let received = server.received();
-    assert_eq!(received[0].body, received[1].body);
+    assert_eq!((server.requests(), server.entries().len()), (2, 1));
 }
 
 #[tokio::test]
@@ -134,23 +119,50 @@ async fn labels_have_few_values_whatever_the_incident() {
         incident.target.workload = Some("recommendations".into());
         deliver(&sink, &incident, None).await;
     }
-    for (request, state) in server.received().iter().zip(State::ALL) {
-        let expected = format!(
-            r#"{{cluster="blue", job="oomen", kind="heap-leak", namespace="shop", state="{}", target="recommendations"}}"#,
-            state.as_str()
-        );
-        assert_eq!(read(request).0, expected);
+    let entries = server.entries();
+    assert_eq!(entries.len(), State::ALL.len());
+    for (entry, state) in entries.iter().zip(State::ALL) {
+        let mut expected = labels(&entries[0]);
+        expected[4].1 = state.as_str();
+        assert_eq!(labels(entry), expected);
     }
 }
 
 #[tokio::test]
 async fn names_and_times_that_loki_refuses_are_made_fit() {
     let (server, sink) = server().await;
-    let mut incident = Incident { updated: WallTime(f64::NAN), ..confirmed() };
-    incident.target.name = "a\"b\\c\nd\u{fffd}e".into();
-    deliver(&sink, &incident, None).await;
-    let (labels, time, _) = read(&server.received()[0]);
-    assert!(labels.contains(r#"target="a\"b\\c_d_e""#), "{labels}");
-    let now = jiff::Timestamp::now().as_second();
-    assert!((now - 60..=now).contains(&time.seconds), "{time:?}");
+    for (name, label) in [
+        ("a\"b\\c\nd\u{fffd}e", "a\"b\\c_d_e"),
+        ("größe", "größe"),
+        // Without a name there is no label: an empty one is refused.
+        ("", ""),
+    ] {
+        let mut incident = Incident { updated: WallTime(f64::NAN), ..confirmed() };
+        incident.target.name = name.into();
+        deliver(&sink, &incident, None).await;
+        let entry = server.entries().pop().expect("an entry");
+        assert_eq!(entry.labels.get("target").map_or("", String::as_str), label);
+        assert_eq!(entry.at_nanos, i128::from(NOW) * 1_000_000_000);
+    }
+    let mut long = confirmed();
+    long.target.name = "ä\"".repeat(3000);
+    long.verdict.sentence = "x".repeat(1 << 20);
+    deliver(&sink, &long, None).await;
+    assert_eq!(server.refused(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_loki_refuses_is_permanent_and_said_in_its_words() {
+    let (server, sink) = server().await;
+    let old = Incident { updated: WallTime(1_000_000_000.0), ..confirmed() };
+    let incidents = &[old];
+    let delivery = Delivery { incidents, memory: None, unsure_since: None };
+    let error = sink.deliver(delivery).await.expect_err("too old");
+    assert_eq!(error.kind, ErrorKind::Permanent, "{error}");
+    assert!(error.text.contains("too old"), "{error}");
+    let nobody = LokiOptions { tenant: None, ..options(&server.url()) };
+    let delivery = Delivery { incidents: &[confirmed()], ..delivery };
+    let error = LokiSink::new(nobody).expect("a sink").deliver(delivery).await;
+    let error = error.expect_err("no tenant");
+    assert!(error.text.contains("401") && error.text.contains("credentials"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! The report room's public face: the pipeline's promises, and each sink against a receiver that misbehaves.
 #![cfg(test)]
 
+mod alertmanager;
 mod conformance;
 mod loki;
 mod outbox;

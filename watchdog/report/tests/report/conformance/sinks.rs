@@ -10,6 +10,7 @@ use watchdog_report::alertmanager::{AlertmanagerOptions, AlertmanagerSink};
 use watchdog_report::http::{Auth, HttpOptions};
 use watchdog_report::loki::{LokiOptions, LokiSink};
 use watchdog_report::sink::{Delivery, DeliveryError, Sink};
+use watchdog_report::slack::webhook::SlackWebhookSink;
 use watchdog_report::webhook::{WebhookOptions, WebhookSink};
 
 /// What the pipeline allows an attempt.
@@ -94,6 +95,12 @@ pub(super) fn cases() -> Vec<Case> {
             secrets: &[PASSWORD, BASIC, HEADER, SIGNING, PATH, QUERY],
             repeatable: false,
         },
+        Case {
+            name: "slack's webhook",
+            sink: slack_webhook,
+            secrets: &[PASSWORD, BASIC, PATH, QUERY],
+            repeatable: false,
+        },
     ]
 }
 
@@ -152,4 +159,9 @@ fn webhook_with_password(base: &str) -> Made {
         http: http(Some(auth)),
     };
     Made::new(WebhookSink::new(options).expect("a sink"))
+}
+
+fn slack_webhook(base: &str) -> Made {
+    let url = with_password(base).to_string();
+    Made::new(SlackWebhookSink::new(&url.into(), None, None).expect("a sink"))
 }
