@@ -92,7 +92,7 @@ impl<'a> Plot<'a> {
         let now = incident.closed.unwrap_or(incident.updated);
         let kill = incident.kill.filter(|_| !incident.state.is_closed());
         Self {
-            title: message::title(incident),
+            title: title(incident),
             rows: recent(rows, now, past(incident, now, kill)),
             limit: incident.limit,
             kill,
@@ -119,6 +119,17 @@ impl<'a> Plot<'a> {
         let bytes =
             vector::svg(&scene, theme).map_err(|error| PlotError::Svg(error.to_string()))?;
         String::from_utf8(bytes).map_err(|error| PlotError::Svg(error.to_string()))
+    }
+}
+
+/// The message's title; of one of several replicas with what tells it from the others.
+fn title(incident: &Incident) -> String {
+    let target = &incident.target;
+    match &target.workload {
+        Some(workload) if *workload != target.name => {
+            format!("{} {}", message::group::replica(incident), message::headline(incident))
+        }
+        _ => message::title(incident),
     }
 }
 

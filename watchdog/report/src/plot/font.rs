@@ -66,15 +66,16 @@ impl Font {
         text.to_owned()
     }
 
-    /// `text` in two lines of at most `width` pixels: before a bracket if that is in its latter half, else between words;
-    /// the second is longer where that does not do.
+    /// `text` in two lines of at most `width` pixels: before a bracket if that is in its latter half, else between words,
+    /// but not within an amount; the second is longer where that does not do.
     pub(super) fn broken<'t>(&self, text: &'t str, width: f32) -> (&'t str, &'t str) {
         if self.width(text) <= width {
             return (text, "");
         }
         let last = |pattern: &str| {
             let fits = |end: &usize| self.width(&text[..*end]) <= width;
-            text.match_indices(pattern).map(|(at, _)| at).take_while(fits).last()
+            let ends = text.match_indices(pattern).map(|(at, _)| at).take_while(fits);
+            ends.filter(|end| !splits_amount(&text[..*end], &text[*end..])).last()
         };
         let bracket = last(" (").filter(|end| self.width(&text[..*end]) > width / 2.0);
         match bracket.or_else(|| last(" ")) {
@@ -102,6 +103,14 @@ impl Font {
     fn advance(&self, glyph: GlyphId) -> f32 {
         f32::from(self.face.glyph_hor_advance(glyph).unwrap_or_default()) * self.scale
     }
+}
+
+/// Whether a line end here would tear `4 min 24 s` apart.
+fn splits_amount(before: &str, after: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let unit = before.rsplit(' ').next().unwrap_or_default();
+    let goes_on = after.trim_start().starts_with(is_digit);
+    before.ends_with(is_digit) || (goes_on && ["d", "h", "min"].contains(&unit))
 }
 
 /// Moves and scales outlines, and turns them the right way up: a font's y goes upwards.
@@ -173,6 +182,12 @@ mod tests {
         assert_eq!(format!("{first} {second}"), title);
         assert!(font.width(first) <= whole * 0.3);
         assert_eq!(font.broken("unbreakable", 10.0), ("unbreakable", ""));
+        let title = "shop was killed, 4 min 24 s after the first report";
+        let width = font.width("shop was killed, 4 min 24 s");
+        let whole = ("shop was killed, 4 min 24 s", "after the first report");
+        assert_eq!(font.broken(title, width), whole);
+        let none = ("shop was killed,", "4 min 24 s after the first report");
+        assert_eq!(font.broken(title, width - 10.0), none);
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn placed_marks(plot: &Plot<'_>, frame: &mut Frame) -> Result<Vec<Shape>, FontEr
     });
     let marks: Vec<(f64, String)> = marks.take(marks::MOST).collect();
     let labels: Vec<_> = marks.iter().map(|(t, text)| (frame.x(*t), font.width(text))).collect();
-    let slots = slots(&labels, MARGIN, frame.right);
+    let slots = slots(&labels, MARGIN, f32::from(SIZE.0) - MARGIN / 2.0);
     let rows = slots.iter().flatten().map(|slot| slot.1 + 1).max().unwrap_or(0);
     frame.top += rows as f32 * LEADING;
     let (mut lines, mut texts) = (Vec::new(), Vec::new());

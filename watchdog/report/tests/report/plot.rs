@@ -163,6 +163,19 @@ fn a_week_of_rows_is_cut_to_what_matters() {
 }
 
 #[test]
+fn one_of_several_replicas_is_called_by_its_pod() {
+    let mut incident = incident();
+    let begins = |incident: &Incident, with: &str| {
+        let title = Plot::of(incident, &[]).title;
+        assert!(title.starts_with(with), "{title}");
+    };
+    incident.target.workload = Some("recommendations".into());
+    begins(&incident, "recommendations leaks memory");
+    incident.target.name = "recommendations-1".into();
+    begins(&incident, "recommendations-7d9f leaks memory");
+}
+
+#[test]
 fn a_near_kill_is_seen_and_so_is_what_led_to_it() {
     let mut incident = incident();
     let until = |seconds| incident.updated.plus(seconds);
