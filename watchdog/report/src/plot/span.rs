@@ -144,3 +144,72 @@ impl Frame {
         (self.shown.to - self.shown.from) / f64::from((self.right - self.left).max(1.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use watchdog_core::sample::Sample;
+    use watchdog_core::units::Moment;
+
+    use super::*;
+
+    fn row(at: f64, wall: f64) -> Row {
+        Row::from(&Sample { at: Moment(at), wall: WallTime(wall), ..Sample::default() })
+    }
+
+    fn times(rows: &[Row], now: f64) -> Vec<f64> {
+        timed(rows, WallTime(now)).map(|(t, _)| t).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_no_row() {
+        let rows = [row(10.0, 1000.0), row(20.0, 1010.0), row(30.0, 9000.0)];
+        assert_eq!(times(&rows, 9000.0), [-20.0, -10.0, 0.0]);
+        assert_eq!(times(&rows, 9005.0), [-25.0, -15.0, -5.0], "the last was seen before now");
+        assert_eq!(times(&rows, f64::NAN), [-20.0, -10.0, 0.0]);
+        assert_eq!(times(&rows, 1e9), [-20.0, -10.0, 0.0], "nonsense on the wall");
+    }
+
+    #[test]
+    fn what_goes_back_in_time_is_left_out() {
+        let rows = [row(10.0, 10.0), row(9.0, 11.0), row(f64::NAN, 12.0), row(12.0, 13.0)];
+        assert_eq!(times(&rows, 13.0), [-2.0, 0.0]);
+        assert!(times(&[], 13.0).is_empty());
+    }
+
+    #[test]
+    fn a_forecast_is_in_order_and_not_in_the_past() {
+        let ahead = |low, estimate, high: f64| {
+            let [low, estimate, high] = [low, estimate, high].map(WallTime);
+            Ahead::of(KillWindow { low, estimate, high: Some(high) }, WallTime(100.0))
+        };
+        let ordered = Ahead { low: 20.0, estimate: 20.0, high: Some(20.0) };
+        assert_eq!(ahead(120.0, 90.0, 110.0), Some(ordered));
+        let any_moment = Ahead { low: 0.0, estimate: 0.0, high: Some(5.0) };
+        assert_eq!(ahead(80.0, 90.0, 105.0), Some(any_moment));
+        assert_eq!(ahead(f64::NAN, 120.0, 130.0), None);
+        let open = ahead(110.0, 120.0, f64::INFINITY).expect("a forecast");
+        assert_eq!(open.high, None);
+    }
+
+    #[test]
+    fn the_past_and_the_future_leave_each_other_room() {
+        let ahead = |estimate| Some(Ahead { low: estimate, estimate, high: None });
+        let limit = Some(Bytes(300));
+        let near = Shown::of(-600.0, 200.0, limit, ahead(60.0));
+        assert!(near.to > 60.0 && near.to < 120.0, "{near:?}");
+        let far = Shown::of(-600.0, 200.0, limit, ahead(1e9));
+        assert_eq!(far.to, 600.0 * MOST_FUTURE);
+        assert!(Shown::of(-600.0, 200.0, limit, None).to > 0.0);
+    }
+
+    #[test]
+    fn a_limit_that_would_flatten_the_use_is_left_out_unless_it_will_be_met() {
+        let limit = Some(Bytes(2000));
+        assert_eq!(Shown::of(-60.0, 200.0, limit, None).limit, None);
+        let ahead = Some(Ahead { low: 9.0, estimate: 9.0, high: None });
+        assert_eq!(Shown::of(-60.0, 200.0, limit, ahead).limit, Some(2000.0));
+        assert_eq!(Shown::of(-60.0, 200.0, Some(Bytes(0)), ahead).limit, None);
+        let unknown = Shown::of(0.0, 0.0, None, None);
+        assert!(!unknown.known && unknown.top > 0.0);
+    }
+}
