@@ -46,13 +46,18 @@ const PACE: Pace = Pace { burst: 4, every: Duration::from_secs(1) };
 /// Slack's own address.
 pub const API_URL: &str = "https://slack.com/api";
 
+/// Steps of one delivery that may turn out to have nothing to send, such as a message that is found to be there already:
+/// what is owed all the same goes out with the same delivery.
+const MAX_SILENT: usize = 4;
+
 /// Where and as whom to post, and what is put beside the words.
 #[derive(Clone)]
 pub struct SlackOptions {
     /// A bot token (`xoxb-…`) with the scope `chat:write`. With `files:write` there are plots and heap profiles, with
     /// `channels:history` (`groups:history` in private channels) no report is told twice when an answer is lost.
     pub token: SecretString,
-    /// The channel's name, with or without `#`, or its id.
+    /// The channel's id, or its name, with or without `#`. By its name alone nothing can be looked for in it before the
+    /// first answer has told its id.
     pub channel: String,
     /// Another address than [`API_URL`]; `/api` is added where it has no path.
     pub api_url: Option<Url>,
@@ -229,16 +234,21 @@ impl SlackSink {
         }
         let mut memory = Memory::read(memory);
         memory.told.retain(|key, _| incidents.iter().any(|one| memory::key(one) == *key));
-        match self.next(&memory, incidents) {
-            Some(Step::Post) => self.post(&mut memory, incidents, unsure_since).await?,
-            Some(Step::Update) => self.update(&mut memory, incidents).await?,
-            Some(Step::Reply(news)) => self.reply(&mut memory, news, unsure_since).await?,
-            Some(Step::Plot(place)) => self.plot(&mut memory, incidents, place).await?,
-            Some(Step::Delete(file)) => self.delete(&mut memory, &file).await?,
-            Some(Step::Profile { place, dump, ended }) => {
-                self.profile(&mut memory, incidents.get(place), dump, ended).await?;
+        for _ in 0..MAX_SILENT {
+            let Some(step) = self.next(&memory, incidents) else { break };
+            let told = match step {
+                Step::Post => self.post(&mut memory, incidents, unsure_since).await?,
+                Step::Update => self.update(&mut memory, incidents).await?,
+                Step::Reply(news) => self.reply(&mut memory, news, unsure_since).await?,
+                Step::Plot(place) => self.plot(&mut memory, incidents, place).await?,
+                Step::Delete(file) => self.delete(&mut memory, &file).await?,
+                Step::Profile { place, dump, ended } => {
+                    self.profile(&mut memory, incidents.get(place), dump, ended).await?
+                }
+            };
+            if told {
+                break;
             }
-            None => {}
         }
         let more = self.next(&memory, incidents).is_some();
         Ok(Progress { memory: memory.written(), more })

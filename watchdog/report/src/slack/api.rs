@@ -14,6 +14,9 @@ use crate::sink::DeliveryError;
 
 type Session<'a> = SlackClientSession<'a, SlackClientHyperConnector<Connector>>;
 
+/// Messages asked for at once: if all were as large as Slack takes them, the answer would still be below the bound.
+const PAGE: usize = 40;
+
 /// Who calls, and where.
 pub(super) struct Api {
     client: SlackClient<SlackClientHyperConnector<Connector>>,
@@ -38,14 +41,13 @@ struct Metadata {
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
     pub(super) ts: SlackTs,
-    #[serde(default)]
-    blocks: Vec<Value>,
+    blocks: Option<Vec<Value>>,
 }
 
 impl Found {
     /// What the message is found by: the id of its first block.
     pub(super) fn key(&self) -> Option<&str> {
-        self.blocks.first()?["block_id"].as_str()
+        self.blocks.as_ref()?.first()?["block_id"].as_str()
     }
 }
 
@@ -118,6 +120,3 @@ impl Api {
         sent.map(drop)
     }
 }
-
-/// Messages asked for at once: of twenty that are as large as Slack takes them the answer is still below the bound.
-const PAGE: usize = 20;

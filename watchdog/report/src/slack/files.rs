@@ -1,6 +1,6 @@
 //! The steps beside the text: the plot, the heap profiles, and deleting plots that nothing shows any more.
 //!
-//! None of them makes a report fail. One that fails is tried twice more and then left out; one that takes too long counts
+//! Each returns whether Slack was asked for something. None of them makes a report fail. One that fails is tried twice more and then left out; one that takes too long counts
 //! as failed before the pipeline's own deadline would.
 
 use std::future::Future;
@@ -53,28 +53,17 @@ impl SlackSink {
         memory: &mut Memory,
         incidents: &[Incident],
         place: usize,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<bool, DeliveryError> {
         let (Some(incident), Some(root)) = (incidents.get(place), memory.root.clone()) else {
-            return Ok(());
+            return Ok(false);
         };
-        let outcome = match self.draw(incident).await {
-            Some(bytes) => {
-                let file = File {
-                    name: "memory.png".into(),
-                    title: format!("Memory of {}", group::replica(incident)),
-                    alt: Some(message::truncated(&message::title(incident), 500)),
-                    comment: None,
-                    content_type: "image/png",
-                    bytes,
-                };
-                self.optional(memory, self.upload(&root, file)).await?
-            }
-            None => Outcome::LeftOut,
+        let step = async {
+            let Some(bytes) = self.draw(incident).await else { return Ok(None) };
+            self.upload(&root, plot_file(incident, bytes)).await.map(Some)
         };
-        if let Outcome::Done(file) = outcome {
-            memory.replace_plot(file);
-        } else if matches!(outcome, Outcome::Again) {
-            return Ok(());
+        let outcome = self.optional(memory, step).await?;
+        if matches!(outcome, Outcome::Again) {
+            return Ok(true);
         }
         memory.drawn = Some(Drawn {
             at: now(incidents),
@@ -83,7 +72,11 @@ impl SlackSink {
             kill: incident.kill.map(|kill| kill.estimate),
             over: is_over(incidents),
         });
-        Ok(())
+        let Outcome::Done(Some(file)) = outcome else {
+            return Ok(matches!(outcome, Outcome::LeftOut));
+        };
+        memory.replace_plot(file);
+        Ok(true)
     }
 
     /// The picture, drawn aside: it takes longer than a runtime's thread may be kept.
@@ -112,25 +105,28 @@ impl SlackSink {
         incident: Option<&Incident>,
         dump: String,
         ended: bool,
-    ) -> Result<(), DeliveryError> {
-        let (Some(incident), Some(root)) = (incident, memory.root.clone()) else { return Ok(()) };
-        let profile = tokio::time::timeout(DEADLINE, self.evidence.profile(&dump)).await;
-        let profile = profile.ok().flatten().filter(|bytes| bytes.len() <= MAX_PROFILE);
-        let outcome = match profile.filter(|bytes| !bytes.is_empty()) {
-            Some(bytes) => {
-                let file = profile_file(incident, bytes, ended);
-                self.optional(memory, self.upload(&root, file)).await?
-            }
-            None => Outcome::LeftOut,
+    ) -> Result<bool, DeliveryError> {
+        let (Some(incident), Some(root)) = (incident, memory.root.clone()) else {
+            return Ok(false);
         };
+        let step = async {
+            let profile = self.evidence.profile(&dump).await;
+            match profile.filter(|bytes| (1..=MAX_PROFILE).contains(&bytes.len())) {
+                Some(bytes) => {
+                    self.upload(&root, profile_file(incident, bytes, ended)).await.map(Some)
+                }
+                None => Ok(None),
+            }
+        };
+        let outcome = self.optional(memory, step).await?;
         if matches!(outcome, Outcome::Again) {
-            return Ok(());
+            return Ok(true);
         }
         let sent = &mut memory.profiles;
         sent.named |= !ended;
         sent.ended |= ended;
         sent.last = Some(dump);
-        Ok(())
+        Ok(!matches!(outcome, Outcome::Done(None)))
     }
 
     /// Deletes a file that nothing shows any more. One that cannot be deleted stays in the thread.
@@ -138,14 +134,14 @@ impl SlackSink {
         &self,
         memory: &mut Memory,
         file: &str,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<bool, DeliveryError> {
         let request = SlackApiFilesDeleteRequest::new(SlackFileId(file.into()));
         let session = self.api.session();
         let outcome = self.optional(memory, async { session.files_delete(&request).await }).await?;
         if !matches!(outcome, Outcome::Again) {
             memory.old_files.retain(|old| old != file);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Runs an optional step. Only being asked to slow down is an error: then texts have to wait as well.
@@ -202,6 +198,17 @@ impl SlackSink {
         request.initial_comment = file.comment;
         session.files_complete_upload_external(&request).await?;
         Ok(id.0)
+    }
+}
+
+fn plot_file(incident: &Incident, bytes: Vec<u8>) -> File {
+    File {
+        name: "memory.png".into(),
+        title: format!("Memory of {}", group::replica(incident)),
+        alt: Some(message::truncated(&message::title(incident), 500)),
+        comment: None,
+        content_type: "image/png",
+        bytes,
     }
 }
 

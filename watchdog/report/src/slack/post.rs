@@ -1,5 +1,5 @@
 //! The steps of text: the message, and the replies in its thread. What cannot be taken back is looked for first when an
-//! earlier attempt may have been taken.
+//! earlier attempt may have been taken. Each returns whether something was told by it.
 
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::*;
@@ -14,9 +14,9 @@ use super::{SlackSink, root_key};
 use crate::sink::{DeliveryError, ErrorKind};
 
 /// Seconds before an attempt from which its message is looked for: Slack's clock is another than ours.
-const BEFORE: f64 = 300.0;
-/// Pages looked through at most. What is not among the hundred newest messages is posted again.
-const MAX_PAGES: usize = 5;
+const BEFORE: f64 = 60.0;
+/// Pages looked through at most. What is not among the thousand newest messages is posted again.
+const MAX_PAGES: usize = 25;
 /// How often a message that was lost is posted anew: whoever deletes it three times does not want it.
 const MAX_REPOSTS: u8 = 3;
 
@@ -37,7 +37,7 @@ impl SlackSink {
         memory: &mut Memory,
         incidents: &[Incident],
         unsure_since: Option<WallTime>,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<bool, DeliveryError> {
         if let Some(since) = unsure_since
             && let Some(channel) = self.channel_id()
             && let Looked::Found(ts, _) =
@@ -47,15 +47,16 @@ impl SlackSink {
             // Not what is there: so it is brought up to date.
             memory.words = !self.words(incidents);
             memory.tell_least(incidents);
-        } else {
-            let sent = self.send(memory, incidents, None).await;
-            let place = sent.map_err(|error| self.api.explain(&error))?;
-            self.learn(&place.channel);
-            memory.root = Some(place);
-            memory.tell_all(incidents);
+            memory.posted = now(incidents);
+            return Ok(false);
         }
+        let sent = self.send(memory, incidents, None).await;
+        let place = sent.map_err(|error| self.api.explain(&error))?;
+        self.learn(&place.channel);
+        memory.root = Some(place);
+        memory.tell_all(incidents);
         memory.posted = now(incidents);
-        Ok(())
+        Ok(true)
     }
 
     /// Brings the message up to date. One that was deleted is forgotten, so that it is posted anew.
@@ -63,18 +64,18 @@ impl SlackSink {
         &self,
         memory: &mut Memory,
         incidents: &[Incident],
-    ) -> Result<(), DeliveryError> {
-        let Some(root) = memory.root.clone() else { return Ok(()) };
+    ) -> Result<bool, DeliveryError> {
+        let Some(root) = memory.root.clone() else { return Ok(false) };
         match self.send(memory, incidents, Some(&root)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) if failure::is_about_a_lost_message(&error) => {
                 lose(memory);
-                Ok(())
+                Ok(false)
             }
             Err(error) if failure::is_about_a_closed_message(&error) => {
                 tracing::warn!("slack lets nobody edit the message any more, the thread goes on");
                 memory.frozen = true;
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(self.api.explain(&error)),
         }
@@ -135,8 +136,8 @@ impl SlackSink {
         memory: &mut Memory,
         news: News,
         unsure_since: Option<WallTime>,
-    ) -> Result<(), DeliveryError> {
-        let Some(root) = memory.root.clone() else { return Ok(()) };
+    ) -> Result<bool, DeliveryError> {
+        let Some(root) = memory.root.clone() else { return Ok(false) };
         if let Some(since) = unsure_since {
             let prefix = news::place_in_thread(memory);
             match self.look(&root.channel, Some(&root), since, &prefix).await? {
@@ -144,12 +145,12 @@ impl SlackSink {
                 Looked::Found(_, key) if key != news.key => {
                     // It told less than there is to tell now.
                     memory.replies = memory.replies.saturating_add(1);
-                    return Ok(());
+                    return Ok(false);
                 }
                 // The message holds all of it in any case.
                 Looked::Found(..) | Looked::Unknown => {
                     news.remember(memory);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
@@ -160,11 +161,11 @@ impl SlackSink {
         }
         let Err(error) = sent else {
             news.remember(memory);
-            return Ok(());
+            return Ok(true);
         };
         if failure::is_about_a_lost_message(&error) {
             lose(memory);
-            return Ok(());
+            return Ok(false);
         }
         let explained = self.api.explain(&error);
         if explained.kind != ErrorKind::Permanent {
@@ -172,7 +173,7 @@ impl SlackSink {
         }
         tracing::warn!(error = explained.text, "slack takes no reply, the message alone tells it");
         news.remember(memory);
-        Ok(())
+        Ok(false)
     }
 
     async fn put_reply(

@@ -13,10 +13,8 @@ use watchdog_report::sink::{Delivery, DeliveryError, Evidence, Sink};
 use watchdog_report::slack::{SlackOptions, SlackSink};
 
 use crate::sample::confirmed;
-use crate::slack::options;
+use crate::slack::{CHANNEL, options};
 
-/// Where it is posted.
-const CHANNEL: &str = "C0ALERTS00";
 /// More steps than any delivery takes.
 const MAX_STEPS: usize = 60;
 
@@ -66,7 +64,6 @@ pub(crate) async fn story(evidence: Known) -> (SlackServer, Story<SlackSink>) {
 /// A sink of that server.
 pub(crate) fn sink(server: &SlackServer, evidence: Known) -> SlackSink {
     let options = SlackOptions {
-        channel: CHANNEL.into(),
         runbook: Some("https://runbooks.example/oomen".parse().expect("a url")),
         evidence: Arc::new(evidence),
         ..options(&server.url())
