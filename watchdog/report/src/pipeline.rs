@@ -151,8 +151,17 @@ impl Pipeline {
     /// Hands over an incident's present state, which replaces an older one that still waits. Never blocks. News is what
     /// has a higher revision; without one, only sinks that refresh what they told are called.
     pub fn submit(&self, incident: &Incident) {
+        let incident = Arc::new(incident.clone());
         for (lane, _) in &self.lanes {
-            lane.submit(incident.clone());
+            lane.submit(Arc::clone(&incident));
+        }
+    }
+
+    /// Waits until all that was handed over is on the disk, but no longer than a disk may take that works. What is handed
+    /// over later than a few milliseconds before a kill is lost with the process that decided it.
+    pub async fn settled(&self) {
+        for (lane, _) in &self.lanes {
+            lane.settled().await;
         }
     }
 

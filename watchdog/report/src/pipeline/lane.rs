@@ -87,10 +87,10 @@ impl Lane {
         }
     }
 
-    pub(super) fn submit(&self, incident: Incident) {
+    pub(super) fn submit(&self, incident: Arc<Incident>) {
         let changes = self.change(|state| {
             if state.closed {
-                return Changes { given_up: vec![incident.id], ..Changes::default() };
+                return Changes { given_up: vec![incident.id.clone()], ..Changes::default() };
             }
             let changes = state.queue.submit(incident, Instant::now(), wall_now(), &self.options);
             for key in changes.changed.iter().chain(&changes.removed) {
@@ -127,11 +127,16 @@ impl Lane {
         }
     }
 
-    /// One step. What is about to be tried is on the disk first: if this is the watchdog's end, the next one knows.
-    async fn deliver(&self, key: Key, snapshot: Snapshot) {
+    /// Waits for the disk, but not long.
+    pub(super) async fn settled(&self) {
         if let Some(outbox) = &self.outbox {
             outbox.settled().await;
         }
+    }
+
+    /// One step. What is about to be tried is on the disk first: if this is the watchdog's end, the next one knows.
+    async fn deliver(&self, key: Key, snapshot: Snapshot) {
+        self.settled().await;
         let started = wall_now();
         let snapshot = Arc::new(snapshot);
         match self.attempt(Arc::clone(&snapshot)).await {
@@ -243,9 +248,7 @@ impl Lane {
             state.closed = true;
             state.queue.untold()
         });
-        if let Some(outbox) = &self.outbox {
-            outbox.settled().await;
-        }
+        self.settled().await;
         self.outstanding.send_replace(0);
         let kept = self.outbox.is_some();
         count(&self.counts.dropped, left.len());
@@ -263,14 +266,17 @@ impl Lane {
 
     pub(super) fn stats(&self) -> SinkStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // One lock after the other: the worker holds the first while it takes the second.
+        let dead = self.lock().queue.dead();
+        let queued = *self.outstanding.borrow();
         SinkStats {
             sink: self.sink.name(),
             delivered: read(&self.counts.delivered),
             retried: read(&self.counts.retried),
             failed: read(&self.counts.failed),
             dropped: read(&self.counts.dropped),
-            queued: *self.outstanding.borrow(),
-            dead: self.lock().queue.dead(),
+            queued,
+            dead,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What one sink is owed: one record per group of incidents, bounded. Pure: the times are arguments.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,8 +18,8 @@ use crate::sink::Habits;
 /// Identifies a record in the queue and on the disk; later ones are greater.
 pub(super) type Key = u64;
 
-/// Records kept at most that are told or given up; far more than are open at once.
-const MAX_KEPT: usize = 512;
+/// Records kept that are over and told, so that who hands one over again does not have it told again.
+const MAX_DONE: usize = 64;
 
 /// A record and when it is tried.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Queue {
     /// does not wait for the pauses of what came before: it may be what matters.
     pub(super) fn submit(
         &mut self,
-        incident: Incident,
+        incident: Arc<Incident>,
         now: Instant,
         wall: WallTime,
         options: &Options,
@@ -119,8 +120,8 @@ impl Queue {
         changes
     }
 
-    /// Beyond the capacity the oldest closed untold record is given up, else the oldest; of those that are over only the
-    /// newest are kept.
+    /// Beyond the capacity the oldest closed untold record is put aside, else the oldest; of those that are over only the
+    /// newest are kept, and of those that were given up as many as may wait.
     fn make_room(&mut self, capacity: usize, changes: &mut Changes) {
         let refreshes = self.habits.refreshes;
         let idle = |key: &Key| self.busy != Some(*key);
@@ -140,13 +141,15 @@ impl Queue {
                 }
             }
         }
-        let kept = |slot: &Slot| slot.record.is_done() || slot.record.dead.is_some();
-        let over = self.slots.iter().filter(|(key, slot)| idle(key) && kept(slot));
-        let over: Vec<Key> = over.map(|(key, _)| *key).collect();
-        let excess = over.len().saturating_sub(MAX_KEPT);
-        for key in over.into_iter().take(excess) {
-            self.slots.remove(&key);
-            changes.removed.push(key);
+        let is_done: fn(&Record) -> bool = Record::is_done;
+        for (kept, most) in [(is_done, MAX_DONE), (|record| record.dead.is_some(), capacity)] {
+            let over = self.slots.iter().filter(|(key, slot)| idle(key) && kept(&slot.record));
+            let over: Vec<Key> = over.map(|(key, _)| *key).collect();
+            let excess = over.len().saturating_sub(most);
+            for key in over.into_iter().take(excess) {
+                self.slots.remove(&key);
+                changes.removed.push(key);
+            }
         }
     }
 

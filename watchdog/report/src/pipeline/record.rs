@@ -1,5 +1,7 @@
 //! What one sink knows of one group of incidents: what was handed over, what was told, what to remember.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use watchdog_core::incident::{Incident, State};
@@ -13,11 +15,29 @@ const MAX_MEMORY: usize = 64 << 10;
 /// An incident as it was last handed over, and how much of it was told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Member {
-    pub(super) incident: Incident,
+    /// The same for every sink: it may hold three stacks of a hundred frames.
+    #[serde(with = "shared")]
+    pub(super) incident: Arc<Incident>,
     /// The last revision that was told.
     told: Option<u32>,
     /// When the revision that is not told yet was handed over.
     submitted: WallTime,
+}
+
+/// An incident that others hold as well is written as it is.
+mod shared {
+    use super::{Arc, Incident};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(one: &Arc<Incident>, to: S) -> Result<S::Ok, S::Error> {
+        one.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<Incident>, D::Error> {
+        Incident::deserialize(from).map(Arc::new)
+    }
 }
 
 /// Why a record waits for better times.
@@ -67,19 +87,19 @@ pub(super) struct Snapshot {
 
 /// A revision that was told just now.
 pub(super) struct Told {
-    pub(super) incident: Incident,
+    pub(super) incident: Arc<Incident>,
     pub(super) submitted: WallTime,
 }
 
 impl Record {
-    pub(super) fn of(incident: Incident, now: WallTime) -> Self {
+    pub(super) fn of(incident: Arc<Incident>, now: WallTime) -> Self {
         let mut record = Self::default();
         record.take(incident, now);
         record
     }
 
     /// Takes over an incident's present state. Returns whether it is news; older states are passed over.
-    pub(super) fn take(&mut self, incident: Incident, now: WallTime) -> bool {
+    pub(super) fn take(&mut self, incident: Arc<Incident>, now: WallTime) -> bool {
         match self.members.iter_mut().find(|member| member.incident.id == incident.id) {
             Some(member) => {
                 if incident.revision < member.incident.revision {
@@ -103,7 +123,7 @@ impl Record {
     }
 
     pub(super) fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.members.iter().map(|member| &member.incident)
+        self.members.iter().map(|member| member.incident.as_ref())
     }
 
     /// Whether it has this incident.
@@ -178,10 +198,10 @@ impl Record {
         for given in &snapshot.incidents {
             let member = self.members.iter_mut().find(|member| member.incident.id == given.id);
             let Some(member) = member else { continue };
-            self.moved |= member.incident != *given;
+            self.moved |= *member.incident != *given;
             if member.told.is_none_or(|revision| revision < given.revision) {
                 member.told = Some(given.revision);
-                told.push(Told { incident: given.clone(), submitted: member.submitted });
+                told.push(Told { incident: Arc::new(given.clone()), submitted: member.submitted });
             }
         }
         told
@@ -204,12 +224,12 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn incident(id: &str, revision: u32) -> Incident {
+    fn incident(id: &str, revision: u32) -> Arc<Incident> {
         let mut incident: Incident =
             serde_json::from_str(include_str!("../../tests/report/confirmed.json"))
                 .expect("the sample incident");
         (incident.id, incident.revision) = (id.into(), revision);
-        incident
+        Arc::new(incident)
     }
 
     fn tell(record: &mut Record, more: bool) -> usize {
@@ -225,8 +245,8 @@ mod tests {
         assert_eq!(record.debt(false), Some(Debt::Step));
         assert_eq!(tell(&mut record, false), 0);
         assert_eq!(record.debt(true), None);
-        let moved = Incident { updated: WallTime(9.0), ..incident("a", 1) };
-        assert!(!record.take(moved, WallTime(2.0)));
+        let moved = Incident { updated: WallTime(9.0), ..Arc::unwrap_or_clone(incident("a", 1)) };
+        assert!(!record.take(moved.into(), WallTime(2.0)));
         assert_eq!((record.debt(false), record.debt(true)), (None, Some(Debt::Figures)));
         assert!(record.take(incident("a", 2), WallTime(3.0)));
         assert_eq!(record.debt(false), Some(Debt::News));
@@ -248,10 +268,11 @@ mod tests {
         let mut record = Record::of(incident("a", 1), WallTime(1.0));
         let other = incident("b", 1);
         assert!(record.welcomes(&other));
-        let mut elsewhere = incident("c", 1);
+        let mut elsewhere = Arc::unwrap_or_clone(incident("c", 1));
         elsewhere.target.workload = Some("another".into());
         assert!(!record.welcomes(&elsewhere));
-        record.take(Incident { state: State::Killed, ..incident("a", 2) }, WallTime(2.0));
+        let over = Incident { state: State::Killed, ..Arc::unwrap_or_clone(incident("a", 2)) };
+        record.take(over.into(), WallTime(2.0));
         assert!(!record.welcomes(&other), "that incident is over");
     }
 

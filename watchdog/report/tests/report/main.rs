@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod alertmanager;
+mod chaos;
 mod conformance;
 mod loki;
 mod outbox;
