@@ -22,6 +22,7 @@ pub mod webhook;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,6 +119,8 @@ pub struct SlackSink {
     evidence: Arc<dyn Evidence>,
     theme: Theme,
     once: Said,
+    /// Answers to look-ups in a row that could not be understood.
+    garbled: AtomicU32,
 }
 
 /// What is said once, as it stays until somebody mends it.
@@ -181,6 +184,7 @@ impl SlackSink {
             evidence: options.evidence,
             theme: options.theme,
             once: Said::new(),
+            garbled: AtomicU32::new(0),
         })
     }
 

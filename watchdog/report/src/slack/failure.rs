@@ -57,10 +57,14 @@ pub(super) fn is_about_files(error: &SlackClientError) -> bool {
     code(error).is_some_and(|code| codes.contains(&code))
 }
 
-/// A call that reads may work when it is repeated. An answer that cannot be understood will not be another the next time.
+/// An answer came, and it cannot be understood.
+pub(super) fn is_garbled(error: &SlackClientError) -> bool {
+    matches!(error, SlackClientError::ProtocolError(_))
+}
+
+/// The call may work when it is repeated.
 pub(super) fn may_pass(error: &SlackClientError) -> bool {
-    !matches!(error, SlackClientError::ProtocolError(_))
-        && matches!(explain(error).kind, ErrorKind::Retry { .. })
+    matches!(explain(error).kind, ErrorKind::Retry { .. })
 }
 
 /// Whether to retry, whether Slack may have taken the message all the same, and what failed.

@@ -1,6 +1,8 @@
 //! The steps of text: the message, and the replies in its thread. What cannot be taken back is looked for first when an
 //! earlier attempt may have been taken. Each returns whether something was told by it.
 
+use std::sync::atomic::Ordering;
+
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::*;
 use watchdog_core::incident::Incident;
@@ -17,6 +19,8 @@ use crate::sink::{DeliveryError, ErrorKind};
 const BEFORE: f64 = 60.0;
 /// Pages looked through at most. What is not among the thousand newest messages is posted again.
 const MAX_PAGES: usize = 25;
+/// Answers in a row that cannot be understood before nothing is looked for any more: one may come from a proxy in trouble.
+const MAX_GARBLED: u32 = 5;
 /// How often a message that was lost is posted anew: whoever deletes it three times does not want it.
 const MAX_REPOSTS: u8 = 3;
 
@@ -203,7 +207,7 @@ impl SlackSink {
         for _ in 0..MAX_PAGES {
             let page = match self.api.messages(channel, root, &oldest, cursor.as_ref()).await {
                 Ok(page) => page,
-                Err(error) if failure::may_pass(&error) => {
+                Err(error) if failure::may_pass(&error) && !self.is_blind(&error) => {
                     // Still unsure, whatever became of this call.
                     return Err(DeliveryError { unsure: true, ..self.api.explain(&error) });
                 }
@@ -212,6 +216,7 @@ impl SlackSink {
                     return Ok(Looked::Unknown);
                 }
             };
+            self.garbled.store(0, Ordering::Relaxed);
             let found = page.messages.iter().find_map(|message| {
                 let key = message.key().filter(|key| key.starts_with(prefix))?;
                 Some(Looked::Found(message.ts.clone(), key.to_owned()))
@@ -225,6 +230,11 @@ impl SlackSink {
             }
         }
         Ok(Looked::Absent)
+    }
+
+    /// Whether what Slack shows us has been beyond understanding for so long that it will stay so.
+    fn is_blind(&self, error: &SlackClientError) -> bool {
+        failure::is_garbled(error) && self.garbled.fetch_add(1, Ordering::Relaxed) >= MAX_GARBLED
     }
 }
 

@@ -185,12 +185,26 @@ async fn a_message_is_found_behind_many_others() {
 #[tokio::test]
 async fn a_look_that_fails_for_now_is_repeated_before_anything_is_posted() {
     let (server, mut story) = story(NOTHING).await;
-    for failure in [Failure::Status(503), Failure::RateLimited(3), Failure::Reset] {
+    for failure in [Failure::Status(503), Failure::RateLimited(3), Failure::Reset, Failure::Garbage]
+    {
         server.fail_next(1, failure);
         let error = story.step(&[confirmed()], LONG_AGO).await.expect_err("no answer");
         assert!(error.unsure && matches!(error.kind, ErrorKind::Retry { .. }), "{error:?}");
     }
     assert!(server.messages().is_empty());
+}
+
+#[tokio::test]
+async fn looks_that_are_garbled_for_ever_do_not_keep_a_report_back() {
+    let (server, mut story) = story(NOTHING).await;
+    server.fail_next_of("conversations.history", 100, Failure::Garbage);
+    let mut looks = 1;
+    while let Err(error) = story.step(&[confirmed()], LONG_AGO).await {
+        assert!(error.unsure && looks < 10, "{error}");
+        looks += 1;
+    }
+    assert!((3..10).contains(&looks), "{looks}");
+    assert_eq!(server.messages().len(), 1);
 }
 
 #[tokio::test]
