@@ -133,8 +133,14 @@ impl Endpoint {
             return Ok(());
         }
         let reason = self.reason(&mut response).await;
-        Err(answer::meaning(&self.shown, &self.url, &response, &reason, self.clock.now())
-            .map_text(|text| self.secrets.hidden(&text, false)))
+        let (status, headers) = (response.status(), response.headers());
+        if status.is_redirection() {
+            let to = answer::leads_to(&self.url, headers);
+            let to = to.map(|host| self.secrets.hidden(&host, false));
+            return Err(answer::redirected(&self.shown, status, to.as_deref()));
+        }
+        let pause = answer::pause(headers, self.clock.now());
+        Err(answer::meaning(&self.shown, status, pause, &reason))
     }
 
     /// The beginning of a refusal's text, fit for a message. A broken body does not change that it is refused.
@@ -166,23 +172,18 @@ impl Endpoint {
         if error.is_builder() {
             return DeliveryError::permanent(format!("no request to {shown} can be made: {why}"));
         }
-        if error.is_dns() {
-            return DeliveryError::retry(format!("the host of {shown} is not found: {why}"));
+        if !error.is_connect() {
+            let what = format!("the connection to {shown} ended without an answer: {why}");
+            return DeliveryError::unsure(what);
         }
-        if is_tls(error) {
+        DeliveryError::retry(if error.is_dns() {
+            format!("the host of {shown} is not found: {why}")
+        } else if is_tls(error) {
             let hint = "does it speak TLS, and is its certificate's authority among the system's or in SSL_CERT_FILE?";
-            return DeliveryError::retry(format!("no TLS with {shown}: {why}; {hint}"));
-        }
-        if error.is_connect() {
-            return DeliveryError::retry(format!("{shown} cannot be reached: {why}"));
-        }
-        DeliveryError::unsure(format!("the connection to {shown} ended without an answer: {why}"))
-    }
-}
-
-impl DeliveryError {
-    fn map_text(self, change: impl FnOnce(String) -> String) -> Self {
-        Self { text: change(self.text), ..self }
+            format!("no TLS with {shown}: {why}; {hint}")
+        } else {
+            format!("{shown} cannot be reached: {why}")
+        })
     }
 }
 

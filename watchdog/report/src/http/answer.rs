@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::fmt::rfc2822;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 use url::Url;
 use watchdog_core::units::WallTime;
 
@@ -12,24 +12,21 @@ use crate::sink::DeliveryError;
 
 /// A receiver that wants to be left alone for longer is as good as gone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// As long as a name may be.
+const MAX_HOST: usize = 253;
 
 /// Whether to try again, and what failed. `reason` is the beginning of the answer's text, fit for a message.
 pub(super) fn meaning(
     shown: &str,
-    asked: &Url,
-    response: &Response,
+    status: StatusCode,
+    pause: Option<Duration>,
     reason: &str,
-    now: WallTime,
 ) -> DeliveryError {
-    let status = response.status();
-    if status.is_redirection() {
-        return DeliveryError::permanent(redirect(shown, asked, status, response.headers()));
-    }
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let text = format!("{shown} answered {}{said}", status.as_u16());
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            DeliveryError::retry_after(pause(response.headers(), now), text)
+            DeliveryError::retry_after(pause, text)
         }
         // Neither was looked at: the one came too slowly, the other too early.
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => DeliveryError::retry(text),
@@ -52,20 +49,22 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// Only the host is said of where it leads: the rest may hold what was sent.
-fn redirect(shown: &str, asked: &Url, status: StatusCode, headers: &HeaderMap) -> String {
-    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
-    let target = location.and_then(|location| asked.join(location).ok());
-    let to = target.as_ref().and_then(Url::host_str).unwrap_or("an unknown host");
-    let to: String = to.chars().take(253).collect();
-    let status = status.as_u16();
-    format!(
+/// A redirect is not followed: the credentials are for the configured address alone.
+pub(super) fn redirected(shown: &str, status: StatusCode, to: Option<&str>) -> DeliveryError {
+    let (status, to) = (status.as_u16(), to.unwrap_or("an unknown host"));
+    DeliveryError::permanent(format!(
         "{shown} answered {status}, a redirect to {to}, which is not followed: give the address that it leads to"
-    )
+    ))
+}
+
+/// The host that a redirect leads to. Not the rest of the address: it may hold what was sent.
+pub(super) fn leads_to(asked: &Url, headers: &HeaderMap) -> Option<String> {
+    let location = asked.join(headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    Some(location.host_str()?.chars().take(MAX_HOST).collect())
 }
 
 /// `Retry-After` in seconds or as a date; none of what cannot be read.
-fn pause(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
+pub(super) fn pause(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = match value.parse::<u64>() {
         Ok(seconds) => seconds as f64,

@@ -34,8 +34,11 @@ pub(super) fn all(url: &Url, auth: Option<&Auth>, headers: &[(String, SecretStri
         None => {}
     }
     found.extend(headers.iter().map(|(_, value)| value.expose_secret().to_owned()));
+    // A path that is named like the host, such as `/alertmanager`, is no secret.
+    let host = url.host_str().unwrap_or_default();
+    let is_told = |part: &str| host.contains(part.trim_matches('/'));
     let path = std::iter::once(url.path()).chain(url.path().split('/'));
-    for part in path.filter(|part| part.len() >= SHORTEST_IN_PATH) {
+    for part in path.filter(|part| part.len() >= SHORTEST_IN_PATH && !is_told(part)) {
         found.extend([part.to_owned(), decoded(part)]);
     }
     let query = url.query().unwrap_or_default();
@@ -121,6 +124,13 @@ mod tests {
         ] {
             assert_eq!(secrets.hidden(said, false), told);
         }
+    }
+
+    #[test]
+    fn a_path_that_is_named_like_its_host_is_no_secret() {
+        let url: Url = "http://alertmanager.monitoring:9093/alertmanager/".parse().expect("a URL");
+        let said = "no alertmanager at /alertmanager/api/v2/alerts";
+        assert_eq!(all(&url, None, &[]).hidden(said, false), said);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-/// A sink whose clock is `behind` the real one by so many seconds.
+/// A sink whose clock is `behind` the real one, which is Alertmanager's, by so many seconds.
 fn sink(urls: &[&str], behind: f64) -> AlertmanagerSink {
     let clock = Clock::new(move || WallTime(now() - behind));
     let options = AlertmanagerOptions {
@@ -114,6 +114,23 @@ async fn the_alert_of_a_watchdog_that_is_gone_ends_by_itself() {
     let alertmanager = Alertmanager::start(as_documented).await;
     let mut teller = Teller::new(sink(&[&alertmanager.url], LEASE - 1.0));
     teller.tell(&leak("shop", State::Confirmed)).await;
+    let told = alertmanager.told(|told| told.len() == 2).await;
+    assert_eq!(told[1].status, "resolved");
+}
+
+#[tokio::test]
+async fn an_end_is_told_although_the_clocks_differ_by_seconds() {
+    let alertmanager = Alertmanager::start(as_documented).await;
+    let mut teller = Teller::new(sink(&[&alertmanager.url], -5.0));
+    let ahead = |state| {
+        let mut incident = leak("shop", state);
+        incident.told = incident.told.map(|told| told.plus(15.0));
+        incident.closed = incident.closed.map(|closed| closed.plus(5.0));
+        incident
+    };
+    teller.tell(&ahead(State::Confirmed)).await;
+    alertmanager.told(|told| told.len() == 1).await;
+    teller.tell(&ahead(State::Recovered)).await;
     let told = alertmanager.told(|told| told.len() == 2).await;
     assert_eq!(told[1].status, "resolved");
 }
@@ -212,9 +229,12 @@ async fn what_was_pushed_is_not_told_again_by_the_rule_of_the_same_name() {
         let is_about = |one: &Told| one.summaries[0].starts_with(target);
         alertmanager.told(|told| told.iter().any(is_about)).await;
         alertmanager.rule_fires(name, severity, target).await;
+        let rule = format!("rule-{target}");
+        assert_eq!(alertmanager.state("instance", &rule).await, "suppressed", "{target}");
     }
     // What was not pushed is told by the rule.
     alertmanager.rule_fires(LEAK, "warning", "unpushed").await;
+    assert_eq!(alertmanager.state("instance", "rule-unpushed").await, "active");
     let told = alertmanager.told(|told| told.len() == 4).await;
     let by_rule = told.iter().filter(|one| one.summaries.contains(&"the rule".into()));
     assert_eq!(by_rule.count(), 1, "{told:?}");

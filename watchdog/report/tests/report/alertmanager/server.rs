@@ -89,7 +89,7 @@ impl Alertmanager {
     pub(super) async fn rule_fires(&self, name: &str, severity: &str, target: &str) {
         let labels = json!({
             "alertname": name, "severity": severity, "target": target, "namespace": "shop",
-            "pod": "recommendations-7d9f", "instance": "10.0.0.7:9911", "job": "oomen",
+            "pod": "recommendations-7d9f", "instance": format!("rule-{target}"), "job": "oomen",
         });
         let annotations = json!({ "summary": "the rule" });
         self.post("alerts", &json!([{ "labels": labels, "annotations": annotations }])).await;

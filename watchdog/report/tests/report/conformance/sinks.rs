@@ -11,6 +11,7 @@ use watchdog_report::http::{Auth, HttpOptions};
 use watchdog_report::loki::{LokiOptions, LokiSink};
 use watchdog_report::sink::{Delivery, DeliveryError, Sink};
 use watchdog_report::slack::webhook::SlackWebhookSink;
+use watchdog_report::slack::{SlackOptions, SlackSink};
 use watchdog_report::webhook::{WebhookOptions, WebhookSink};
 
 /// What the pipeline allows an attempt.
@@ -38,6 +39,17 @@ pub(super) struct Case {
     pub(super) secrets: &'static [&'static str],
     /// What it delivers twice counts once, so that it is never unsure.
     pub(super) repeatable: bool,
+    pub(super) speaks: Speaks,
+}
+
+/// What a sink goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// The status of one POST.
+    Http,
+    /// Slack's API, by way of a library: success is in the body, what has none of Slack's is unsure, and the deadline is
+    /// the pipeline's.
+    SlackApi,
 }
 
 /// A sink, and its debug text.
@@ -62,6 +74,11 @@ impl Made {
 impl Case {
     /// Answers that mean that the report was taken.
     pub(super) fn successes(&self) -> Vec<Mode> {
+        if self.speaks == Speaks::SlackApi {
+            let posted = r#"{"ok":true,"channel":"C0ALERTS00","ts":"1795269600.000100",
+                "message":{"ts":"1795269600.000100","text":"…"}}"#;
+            return vec![Mode::json(posted)];
+        }
         let mut modes: Vec<_> = [200, 201, 202, 204, 299].map(Mode::Status).into();
         modes.extend([100, 103].map(Mode::Interim));
         modes.extend([Mode::json("{}"), Mode::Endless, Mode::Slow, Mode::Half]);
@@ -76,30 +93,42 @@ pub(super) fn cases() -> Vec<Case> {
             sink: alertmanager,
             secrets: &[PASSWORD, BASIC, HEADER, PATH, QUERY],
             repeatable: true,
+            speaks: Speaks::Http,
         },
         Case {
             name: "loki",
             sink: loki,
             secrets: &[TOKEN, HEADER, TENANT, PATH, QUERY],
             repeatable: true,
+            speaks: Speaks::Http,
         },
         Case {
             name: "webhook",
             sink: webhook,
             secrets: &[TOKEN, HEADER, SIGNING, PATH, QUERY],
             repeatable: false,
+            speaks: Speaks::Http,
         },
         Case {
             name: "webhook with a password",
             sink: webhook_with_password,
             secrets: &[PASSWORD, BASIC, HEADER, SIGNING, PATH, QUERY],
             repeatable: false,
+            speaks: Speaks::Http,
         },
         Case {
             name: "slack's webhook",
             sink: slack_webhook,
             secrets: &[PASSWORD, BASIC, PATH, QUERY],
             repeatable: false,
+            speaks: Speaks::Http,
+        },
+        Case {
+            name: "slack",
+            sink: slack,
+            secrets: &[TOKEN],
+            repeatable: false,
+            speaks: Speaks::SlackApi,
         },
     ]
 }
@@ -164,4 +193,9 @@ fn webhook_with_password(base: &str) -> Made {
 fn slack_webhook(base: &str) -> Made {
     let url = with_password(base).to_string();
     Made::new(SlackWebhookSink::new(&url.into(), None, None).expect("a sink"))
+}
+
+fn slack(base: &str) -> Made {
+    let options = SlackOptions { token: TOKEN.into(), ..crate::slack::options(base) };
+    Made::new(SlackSink::new(options).expect("a sink"))
 }
