@@ -1,6 +1,5 @@
 //! All wiring in one value: start it, use it, stop it. Two may run in one process.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,20 +12,26 @@ use tokio_util::sync::CancellationToken;
 use watchdog_heap::store::{DumpStore, StoreBounds};
 use watchdog_heap::symbolize::SymbolCache;
 use watchdog_report::pipeline::{Options, Pipeline};
-use watchdog_report::sink::Sink;
-use watchdog_report::slack::{SlackOptions, SlackSink};
-use watchdog_report::terminal::{Format, TerminalSink};
+use watchdog_report::sink::Evidence;
 use watchdog_web::AppContext;
 
-use crate::config::{Config, SlackConfig};
+use crate::config::Config;
 use crate::context::{Context, NameSources, PROC, Profiling, wall_now};
+use crate::otlp::Otlp;
 use crate::pyroscope::Pushing;
 use crate::recorders::Recorders;
 use crate::state::{self, Keeper, Restored};
 use crate::supervisor::{MAX_PROCESSES, supervise};
+use crate::telling::{Exhibits, sinks};
 
 /// Time for the last deliveries at shutdown; with the web server's three seconds beside it, all ends within five.
 const DRAIN: Duration = Duration::from_secs(4);
+
+/// Time to find the processes of an earlier watchdog's incidents: two searches while something is watched.
+const ABANDON: Duration = Duration::from_secs(30);
+
+/// Time for the last spans and records of the log.
+const EXPORT: Duration = Duration::from_millis(500);
 
 /// How often old heap dumps are looked for; their age is counted in days.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -43,16 +48,17 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the store, the sinks and the listener, and starts watching.
+    /// Opens the store, the sinks and the listener, and starts watching; what it does is exported by `otlp`.
     ///
     /// # Errors
     /// When the data directory cannot be used or the address cannot be listened on.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, otlp: Otlp) -> anyhow::Result<Self> {
         // reqwest is built without a provider of its own; a second start finds it installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let store = open_store(&config)?;
         let profiling = profiling(&config)?;
-        let pipeline = Pipeline::start(sinks(&config)?, &Options::default());
+        let exhibits = Arc::new(Exhibits::default());
+        let pipeline = pipeline(&config, &(Arc::clone(&exhibits) as _), &otlp)?;
         let places = config.targets.len() * MAX_PROCESSES;
         let restored = match config.state_interval {
             Some(_) => {
@@ -61,7 +67,9 @@ impl App {
             }
             None => Restored::cold(Path::new(PROC)),
         };
-        let context = Arc::new(Context::new(config.detector, store, profiling, pipeline, restored));
+        let context =
+            Arc::new(Context::new(config.detector, store, profiling, (pipeline, otlp), restored));
+        exhibits.open(&context);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -76,6 +84,7 @@ impl App {
             tasks.spawn(pushing.run(Arc::clone(&context), stop.child_token()));
         }
         tasks.spawn(sweep(Arc::clone(&context), stop.child_token()));
+        tasks.spawn(abandon(Arc::clone(&context), stop.child_token()));
         tasks.spawn(Arc::clone(&context.recorders).tend(stop.child_token()));
         let web = AppContext {
             source: Arc::clone(&context) as _,
@@ -113,6 +122,7 @@ impl App {
             self.context.pipeline.drain(DRAIN)
         );
         tracing::info!("stopped");
+        self.context.otlp.shutdown(EXPORT).await;
     }
 }
 
@@ -125,6 +135,29 @@ fn open_store(config: &Config) -> anyhow::Result<DumpStore> {
     };
     DumpStore::open(config.data_dir.clone(), bounds)
         .with_context(|| format!("the data directory {}", config.data_dir.display()))
+}
+
+/// The way to people. A watchdog that remembers nothing – a single run – forgets what it could not tell.
+fn pipeline(
+    config: &Config,
+    evidence: &Arc<dyn Evidence>,
+    otlp: &Otlp,
+) -> anyhow::Result<Pipeline> {
+    let sinks = sinks(config, evidence)?;
+    let options = Options::default();
+    if config.state_interval.is_none() {
+        return Ok(Pipeline::start(sinks, &options));
+    }
+    let outbox = config.data_dir.join("outbox");
+    Pipeline::resume(sinks, &options, &outbox, &(Arc::new(otlp.clone()) as _))
+        .with_context(|| format!("the outbox {}", outbox.display()))
+}
+
+/// Ends the incidents that an earlier watchdog left open and whose process is not found.
+async fn abandon(context: Arc<Context>, stop: CancellationToken) {
+    if stop.run_until_cancelled(tokio::time::sleep(ABANDON)).await.is_some() {
+        context.abandon_left_open();
+    }
 }
 
 /// Lets old dumps go, also while no new ones come.
@@ -147,29 +180,4 @@ fn profiling(config: &Config) -> anyhow::Result<Profiling> {
         .ok();
     let debug_dirs = config.heap.debug_dirs.clone();
     Ok(Profiling { recorders, names: NameSources { cache: cache.map(Arc::new), debug_dirs } })
-}
-
-/// Where people are told: always the terminal, and Slack where it is configured.
-fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let color = std::io::stdout().is_terminal();
-    let format = if config.json { Format::Json } else { Format::Text { color } };
-    let mut sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(TerminalSink::new(std::io::stdout(), format)?)];
-    if let Some(slack) = &config.slack {
-        sinks.push(Box::new(slack_sink(slack, config.page_url.as_ref())?));
-    }
-    Ok(sinks)
-}
-
-/// The Slack sink that the configuration describes.
-///
-/// # Errors
-/// When the API address cannot be used.
-pub fn slack_sink(slack: &SlackConfig, page: Option<&url::Url>) -> anyhow::Result<SlackSink> {
-    Ok(SlackSink::new(SlackOptions {
-        token: slack.token.clone(),
-        channel: slack.channel.clone(),
-        api_url: slack.api_url.clone(),
-        page: page.cloned(),
-    })?)
 }

@@ -52,9 +52,12 @@ pub enum Command {
     /// Look at heap profiles in files: jemalloc's or pprof's, with names or without.
     #[command(subcommand)]
     Heap(HeapCommand),
-    /// Check permissions, limit, probe, profiling and Slack, and say how to mend each.
+    /// Check permissions, limit, probe, profiling and everybody who is to be told, and say how to mend each.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Box<WatchArgs>),
+    /// Send sample reports to everybody who is configured to be told.
+    #[command(after_help = NOTIFY_EXAMPLES)]
+    Notify(Box<NotifyArgs>),
     /// Start a command under a memory limit that really kills, in a cgroup of its own; needs root.
     #[command(after_help = CONFINE_EXAMPLES)]
     Confine(ConfineArgs),
@@ -97,6 +100,14 @@ Examples:
   oomen doctor --config /etc/oomen.toml
 
 Takes the flags of `oomen watch`. Exit status: 0 when all is well, 1 when something needs mending.";
+
+const NOTIFY_EXAMPLES: &str = "\
+Examples:
+  oomen notify --test --config /etc/oomen.toml
+  OOMEN_SLACK_TOKEN=xoxb-… oomen notify --test --slack-channel '#oncall'
+
+Takes the flags of `oomen watch`. Two incidents that never were are told, state by state; their names begin with
+oomen-test. Exit status: 0 when every sample was taken, 1 when one was not, 2 when nobody is configured to be told.";
 
 const CONFINE_EXAMPLES: &str = "\
 Example:
@@ -173,6 +184,17 @@ pub struct WatchArgs {
     /// Print reports as JSON lines instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whom to send samples.
+#[derive(Debug, Default, Args)]
+pub struct NotifyArgs {
+    /// Send them: without this flag nothing is sent.
+    #[arg(long)]
+    pub test: bool,
+    /// Who is told.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// How to run and judge a command.

@@ -2,6 +2,7 @@
 
 mod heap;
 mod section;
+mod telling;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use watchdog_core::units::Bytes;
 use crate::cli::WatchArgs;
 pub use heap::{HeapConfig, PyroscopeConfig};
 use section::Section;
+pub use telling::{AlertmanagerConfig, LokiConfig, SlackConfig, TellingConfig, WebhookConfig};
 
 /// Everything the watchdog needs to start.
 #[derive(Debug)]
@@ -33,8 +35,8 @@ pub struct Config {
     pub state_interval: Option<Duration>,
     /// How heap profiles are recorded, kept and passed on.
     pub heap: HeapConfig,
-    /// Slack, where it is to be told.
-    pub slack: Option<SlackConfig>,
+    /// Where people are told.
+    pub telling: TellingConfig,
     /// Address of the page as people reach it.
     pub page_url: Option<Url>,
     /// The detector's settings.
@@ -50,6 +52,8 @@ pub struct TargetConfig {
     pub name: Option<String>,
     /// Which processes it means.
     pub which: Which,
+    /// The service's version in messages.
+    pub version: Option<String>,
     /// The service's admin address.
     pub probe: Option<Url>,
     /// Where a program without the probe serves heap profiles, as Go's net/http/pprof does.
@@ -66,7 +70,7 @@ impl TargetConfig {
     /// Those processes, and nothing said of them.
     pub fn of(which: Which) -> Self {
         let (name, probe, pprof, dump_files) = (None, None, None, None);
-        Self { name, which, probe, pprof, dump_files, requests: None, limit: None }
+        Self { name, which, version: None, probe, pprof, dump_files, requests: None, limit: None }
     }
 }
 
@@ -92,17 +96,6 @@ pub enum Which {
     Process(String),
     /// The main process of every other container of the pod.
     Pod,
-}
-
-/// How to reach Slack.
-#[derive(Debug)]
-pub struct SlackConfig {
-    /// Channel name or id.
-    pub channel: String,
-    /// Bot token.
-    pub token: SecretString,
-    /// API address, where it is not Slack's own.
-    pub api_url: Option<Url>,
 }
 
 /// Every mistake found in the configuration, each with where it is and how to mend it.
@@ -138,6 +131,8 @@ const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9911);
 /// What a crash of the watchdog loses at most. A week's history of a target is 160 KiB to write.
 const DEFAULT_STATE_INTERVAL: Duration = Duration::from_secs(60);
+const NOTHING_TO_WATCH: &str =
+    "target: nothing to watch: use --process NAME, --pid N or --pod, or a [[target]] in the file";
 /// A hundred targets of one watchdog; beyond it the mistake is more likely than the wish.
 const MAX_TARGETS: usize = 100;
 
@@ -147,13 +142,36 @@ impl Config {
     /// # Errors
     /// [`ConfigMistakes`] with all of them.
     pub fn load(args: &WatchArgs, environment: Environment) -> Result<Self, ConfigMistakes> {
+        Self::read(args, environment, true)
+    }
+
+    fn read(
+        args: &WatchArgs,
+        environment: Environment,
+        watches: bool,
+    ) -> Result<Self, ConfigMistakes> {
         let text = match &args.config {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path).map_err(|error| {
                 ConfigMistakes(vec![format!("cannot read {}: {error}", path.display())])
             })?,
         };
-        Self::parse(&text, args, environment)
+        let config = Self::parse(&text, args, environment)?;
+        if watches && config.targets.is_empty() {
+            return Err(ConfigMistakes(vec![NOTHING_TO_WATCH.into()]));
+        }
+        Ok(config)
+    }
+
+    /// The same where nothing is to be watched, only somebody told: targets may be missing.
+    ///
+    /// # Errors
+    /// [`ConfigMistakes`] with all others.
+    pub fn load_for_telling(
+        args: &WatchArgs,
+        environment: Environment,
+    ) -> Result<Self, ConfigMistakes> {
+        Self::read(args, environment, false)
     }
 
     fn parse(
@@ -175,7 +193,7 @@ impl Config {
                 .unwrap_or_else(|| PathBuf::from("oomen-data")),
             state_interval: Some(DEFAULT_STATE_INTERVAL),
             heap: HeapConfig::default(),
-            slack: None,
+            telling: TellingConfig::default(),
             page_url: args.page_url.clone().or(root.parsed("page_url")),
             detector: DetectorConfig::default(),
             json: args.json,
@@ -185,7 +203,7 @@ impl Config {
         config.read_state(&mut root);
         config.read_heap(&mut root, args);
         config.read_detector(&mut root, args);
-        config.read_slack(&mut root, args, environment);
+        config.read_telling(&mut root, args, environment);
         config.read_targets(&mut root, args);
         let mistakes = root.finish();
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigMistakes(mistakes)) }
@@ -233,36 +251,10 @@ impl Config {
         root.absorb(section);
     }
 
-    fn read_slack(&mut self, root: &mut Section, args: &WatchArgs, environment: Environment) {
-        let present = root.has("slack") || args.slack_channel.is_some();
-        let mut section = root.section("slack");
-        let channel = args.slack_channel.clone().or(section.string("channel"));
-        let file =
-            args.slack_token_file.clone().or(section.string("token_file").map(PathBuf::from));
-        let api_url = args.slack_api_url.clone().or(section.parsed("api_url"));
-        if present {
-            let token = match file {
-                Some(file) => read_secret(&mut section, "token_file", &file),
-                None => environment.slack_token,
-            };
-            if token.is_none() {
-                section.mistake(
-                    "token_file",
-                    "no Slack token: name a file that holds it, or set OOMEN_SLACK_TOKEN",
-                );
-            }
-            if channel.is_none() {
-                section.mistake("channel", "is missing: the channel to tell, as \"#oncall\"");
-            }
-            self.slack =
-                channel.zip(token).map(|(channel, token)| SlackConfig { channel, token, api_url });
-        }
-        root.absorb(section);
-    }
-
     fn read_targets(&mut self, root: &mut Section, args: &WatchArgs) {
         for mut section in root.sections("target", MAX_TARGETS) {
             let name = section.string("name");
+            let version = section.string("version");
             let probe = section.parsed("probe");
             let pprof = section.parsed("pprof");
             let dump_files = section.string("dump_files").map(PathBuf::from);
@@ -282,6 +274,7 @@ impl Config {
                     let target = TargetConfig::of(which);
                     self.targets.push(TargetConfig {
                         name,
+                        version,
                         probe,
                         pprof,
                         dump_files,
@@ -298,12 +291,6 @@ impl Config {
             root.absorb(section);
         }
         self.flags_to_target(args);
-        if self.targets.is_empty() && !root.has_mistakes() {
-            root.mistake(
-                "target",
-                "nothing to watch: use --process NAME, --pid N or --pod, or a [[target]] in the file",
-            );
-        }
     }
 
     /// Flags that choose a process replace the file's targets; the others amend a single one.

@@ -20,6 +20,7 @@ use watchdog_web::dumps::{CaptureError, Dump};
 use watchdog_web::status::{Build, Kept, Own, SinkStatus, Source, Status, TargetStatus};
 
 use crate::clock::{Clock, Stamp};
+use crate::otlp::Otlp;
 use crate::recorders::Recorders;
 use crate::state::Restored;
 use crate::workload::{Process, Workload};
@@ -45,12 +46,16 @@ pub struct Context {
     pub rendering: Semaphore,
     /// The way to people.
     pub pipeline: Pipeline,
+    /// The watchdog's own traces.
+    pub otlp: Otlp,
     clock: Clock,
     started: WallTime,
     targets: Mutex<BTreeMap<String, Arc<Slot>>>,
     /// Places of an earlier watchdog that no process was found for yet. Locked after `targets`.
     restored: Mutex<BTreeMap<String, Arc<Slot>>>,
     incidents: Mutex<VecDeque<Incident>>,
+    /// Incidents that an earlier watchdog left open and whose process was not found yet.
+    left_open: Mutex<Vec<Incident>>,
     own: Mutex<Option<SelfReader>>,
 }
 
@@ -138,11 +143,16 @@ impl Context {
         detector: DetectorConfig,
         store: DumpStore,
         profiling: Profiling,
-        pipeline: Pipeline,
+        (pipeline, otlp): (Pipeline, Otlp),
         restored: Restored,
     ) -> Self {
         let places =
             restored.workloads.into_iter().map(|(name, workload)| (name, Slot::new(workload)));
+        let mut incidents = pipeline.incidents();
+        let open = |incident: &&Incident| !incident.state.is_closed();
+        let left_open = incidents.iter().filter(open).cloned().collect();
+        incidents.reverse();
+        incidents.truncate(MAX_INCIDENTS);
         Self {
             detector,
             own: Mutex::new(SelfReader::attach(Path::new(PROC)).ok()),
@@ -152,11 +162,13 @@ impl Context {
             names: profiling.names,
             rendering: Semaphore::new(1),
             pipeline,
+            otlp,
             clock: restored.clock,
             started: wall_now(),
             targets: Mutex::default(),
             restored: Mutex::new(places.collect()),
-            incidents: Mutex::default(),
+            incidents: Mutex::new(incidents.into()),
+            left_open: Mutex::new(left_open),
         }
     }
 
@@ -206,8 +218,23 @@ impl Context {
         lock(&self.targets).values().map(|slot| lock(&slot.status).reads.proc.ok).sum()
     }
 
+    /// The incident that an earlier watchdog left open of this process, once.
+    pub fn take_left_open(&self, pid: u32, start_ticks: u64) -> Option<Incident> {
+        let mut left = lock(&self.left_open);
+        let of = |one: &Incident| (one.target.pid, one.target.start_ticks) == (pid, start_ticks);
+        let found = left.iter().position(of)?;
+        Some(left.swap_remove(found))
+    }
+
+    /// Ends those incidents of an earlier watchdog whose process was not found: it ended while nobody looked.
+    pub fn abandon_left_open(&self) {
+        for incident in std::mem::take(&mut *lock(&self.left_open)) {
+            self.changed(&incident.abandon(wall_now()));
+        }
+    }
+
     /// Notes a change of an incident and tells people if they are to be told.
-    pub fn changed(&self, change: Change) {
+    pub fn changed(&self, change: &Change) {
         let incident = &change.incident;
         tracing::info!(
             target_name = %incident.target.name,
@@ -218,11 +245,19 @@ impl Context {
             "incident changed"
         );
         self.note(incident);
+        self.otlp.changed(incident);
         if change.tell {
-            self.pipeline.submit(change.incident);
+            self.pipeline.submit(incident);
         } else if !incident.state.is_closed() {
             // A report may follow within a second: its connection is opened while there is time.
             self.pipeline.warm_up();
+        }
+    }
+
+    /// Has the moved figures of an incident told where they are told in place.
+    pub fn refresh(&self, incident: &Incident) {
+        if incident.told.is_some() {
+            self.pipeline.submit(incident);
         }
     }
 
@@ -334,7 +369,7 @@ mod tests {
                 DetectorConfig::default(),
                 store,
                 Profiling::default(),
-                pipeline,
+                (pipeline, Otlp::off()),
                 restored,
             ),
             dir,

@@ -4,17 +4,19 @@ mod heap;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use watchdog_collect::collector::{Collector, CollectorOptions};
 use watchdog_collect::requests::{RequestsClient, RequestsError};
 use watchdog_core::units::{Moment, WallTime};
 use watchdog_heap::symbolize::Symbolizer;
-use watchdog_report::sink::Sink;
+use watchdog_report::sink::{Evidence, NoEvidence};
 
-use crate::app::slack_sink;
 use crate::cli::WatchArgs;
 use crate::config::{Config, Environment, RequestsConfig, TargetConfig};
 use crate::supervisor::{downward_limit, search};
+use crate::telling::configured;
 use crate::watcher::Probe;
 
 /// What one check found.
@@ -28,6 +30,9 @@ enum Finding {
 }
 
 use Finding::{Broken, Good, Lacking};
+
+/// How long a place may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs every check and prints each with its remedy.
 ///
@@ -51,7 +56,7 @@ pub async fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     findings.push(check_data_dir(&config.data_dir));
     findings.push(heap::check_recorders(config.heap.recorder_dir.as_deref()));
     findings.push(check_listen(&config).await);
-    findings.push(check_slack(&config).await);
+    check_sinks(&config, &mut findings).await;
     findings.iter().for_each(print);
     let broken = findings.iter().any(|finding| matches!(finding, Broken { .. }));
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -217,23 +222,38 @@ async fn check_listen(config: &Config) -> Finding {
     }
 }
 
-async fn check_slack(config: &Config) -> Finding {
-    let Some(slack) = &config.slack else {
-        return Lacking {
-            what: "nobody is told in Slack".into(),
-            mend: "--slack-channel, and a token in OOMEN_SLACK_TOKEN or --slack-token-file".into(),
-        };
+/// Every place where people are told, asked as it is before a report.
+async fn check_sinks(config: &Config, findings: &mut Vec<Finding>) {
+    let evidence: Arc<dyn Evidence> = Arc::new(NoEvidence);
+    let sinks = match configured(config, &evidence) {
+        Ok(sinks) => sinks,
+        Err(error) => {
+            let mend = "see docs/oomen.example.toml".into();
+            findings.push(Broken { what: format!("nobody can be told: {error}"), mend });
+            return;
+        }
     };
-    let answer = match slack_sink(slack, None) {
-        Ok(sink) => sink.warm_up().await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match answer {
-        Ok(()) => Good("Slack accepts the token".into()),
-        Err(error) => Broken {
-            what: format!("Slack does not accept us: {error}"),
-            mend: "a bot token (xoxb-…) with the scope chat:write, and a way out to slack.com"
+    if sinks.is_empty() {
+        findings.push(Lacking {
+            what: "nobody is told: only the terminal".into(),
+            mend: "--slack-channel with a token in OOMEN_SLACK_TOKEN or --slack-token-file, or \
+                   [slack], [alertmanager], [loki] or [webhook] in the configuration"
                 .into(),
-        },
+        });
+    }
+    for sink in sinks {
+        let name = sink.name();
+        let answer = tokio::time::timeout(PATIENCE, sink.warm_up()).await;
+        findings.push(match answer {
+            Ok(Ok(())) => Good(format!("{name} can be told")),
+            Ok(Err(error)) => Broken {
+                what: format!("{name} cannot be told: {error}"),
+                mend: format!("check [{name}] and the way out to it"),
+            },
+            Err(_) => Broken {
+                what: format!("{name} does not answer within {PATIENCE:?}"),
+                mend: format!("check [{name}] and the way out to it"),
+            },
+        });
     }
 }

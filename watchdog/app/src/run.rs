@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::cli::{RunArgs, WatchArgs};
 use crate::config::{Config, Environment, Which};
 use crate::context::lock;
+use crate::otlp::Otlp;
 use crate::signals;
 
 /// Exit status when the command leaks.
@@ -84,7 +85,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // One run is judged by itself.
     config.state_interval = None;
     let warm_up = config.detector.warm_up;
-    let app = App::start(config).await?;
+    let app = App::start(config, Otlp::off()).await?;
     tracing::info!(page = %format!("http://{}/", app.address), "watching the command");
     let end = watch_child(&app, &mut child, &args).await?;
     // The watcher sees the end at its next look and closes the incident.

@@ -11,6 +11,7 @@ use watchdog_collect::CollectError;
 use watchdog_collect::collector::{Collector, CollectorOptions};
 use watchdog_collect::discover::{self, Found};
 use watchdog_collect::process::ProcessReader;
+use watchdog_core::incident::TargetIdentity;
 use watchdog_core::units::Bytes;
 
 use crate::config::{TargetConfig, Which};
@@ -24,6 +25,9 @@ pub const MAX_PROCESSES: usize = 16;
 const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Pause while nothing is: a service that restarts is to be seen from its first second.
 const SEARCH_URGENT: Duration = Duration::from_millis(500);
+
+/// The service's version, where the target's configuration does not say it: the Downward API fills it from a label.
+const VERSION_VARIABLE: &str = "OOMEN_TARGET_VERSION";
 
 /// Keeps one configured target watched until `stop`.
 pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: CancellationToken) {
@@ -148,7 +152,17 @@ fn attach(
     };
     let base = target.name.as_deref().unwrap_or(&found.name);
     let (name, slot) = context.claim(base, Process::of(&collector));
-    Some(Watcher::new(Arc::clone(context), slot, name, collector, clients))
+    let environment = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+    let identity = TargetIdentity {
+        name,
+        workload: Some(base.to_owned()),
+        pid: collector.pid(),
+        start_ticks: collector.start_ticks(),
+        namespace: environment("POD_NAMESPACE"),
+        pod: environment("POD_NAME"),
+        version: target.version.clone().or_else(|| environment(VERSION_VARIABLE)),
+    };
+    Some(Watcher::new(Arc::clone(context), slot, identity, collector, clients))
 }
 
 /// The limit that Kubernetes' Downward API put into the environment.

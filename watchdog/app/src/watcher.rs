@@ -10,6 +10,7 @@ mod load;
 mod program;
 mod ramp;
 mod source;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,15 @@ const MAX_PROFILE: usize = 8 << 20;
 /// The open incident on the page is brought up to date this often.
 const NOTE_SECONDS: f64 = 1.0;
 
+/// Seconds between two refreshments of a told incident: an alert that nobody refreshes within five minutes is taken for
+/// resolved, and a forecast of the last minutes is worth being brought up to date more often.
+const REFRESH: (f64, f64) = (10.0, 60.0);
+
+fn refresh_gap(seen: &Assessment) -> f64 {
+    let (least, most) = REFRESH;
+    seen.forecast.map_or(most, |forecast| (forecast.estimate / 10.0).clamp(least, most))
+}
+
 /// Everything one watcher needs.
 pub struct Watcher {
     context: Arc<Context>,
@@ -63,6 +73,7 @@ pub struct Watcher {
     load: Load,
     program: Program,
     noted: Moment,
+    refreshed: Moment,
     last: Option<(Sample, Assessment)>,
     profiling: bool,
 }
@@ -164,28 +175,26 @@ impl Watcher {
     pub fn new(
         context: Arc<Context>,
         slot: Arc<Slot>,
-        name: String,
+        identity: TargetIdentity,
         mut collector: Collector,
         mut clients: Clients,
     ) -> Self {
-        let identity = TargetIdentity {
-            name: name.clone(),
-            workload: None,
-            pid: collector.pid(),
-            start_ticks: collector.start_ticks(),
-            namespace: std::env::var("POD_NAMESPACE").ok(),
-            pod: std::env::var("POD_NAME").ok(),
-            version: None,
-        };
+        let name = identity.name.clone();
         let symbolizer = symbols_of(&context, &name, &collector);
         lock(&slot.symbolizer).clone_from(&symbolizer);
+        let mut tracker = IncidentTracker::new(identity.clone());
+        if let Some(left) = context.take_left_open(identity.pid, identity.start_ticks)
+            && tracker.resume(&left)
+        {
+            tracing::info!(target_name = %name, incident = %left.id, "an open incident goes on");
+        }
         // A process that has ended already has written nothing since.
         let age = collector.age().unwrap_or(0.0);
         let started = context.now().1.plus(-age);
         let other = clients.source(&context.proc_root, collector.pid(), started);
         {
             let mut status = lock(&slot.status);
-            (status.identity, status.recorder) = (identity.clone(), false);
+            (status.identity, status.recorder) = (identity, false);
         }
         Self {
             slot,
@@ -193,7 +202,7 @@ impl Watcher {
             collector,
             allocator: clients.probe.map(|probe| Arc::new(probe.allocator)),
             heap: Heap::new(other, symbolizer),
-            tracker: IncidentTracker::new(identity),
+            tracker,
             jobs: JoinSet::new(),
             asking: false,
             fresh_allocator: None,
@@ -201,6 +210,7 @@ impl Watcher {
             load: Load::new(clients.requests),
             program: Program::default(),
             noted: Moment::default(),
+            refreshed: Moment::default(),
             last: None,
             profiling: true,
             context,
@@ -253,11 +263,16 @@ impl Watcher {
         self.publish(&sample, &seen, self.collector.cgroup_failures() > failures);
         if let Some(change) = self.tracker.observe(&seen, wall) {
             self.changed(change);
-        } else if at.since(self.noted) >= NOTE_SECONDS
-            && let Some(open) = self.tracker.open()
-        {
-            self.context.note(open);
-            self.noted = at;
+            self.refreshed = at;
+        } else if let Some(open) = self.tracker.open() {
+            if at.since(self.noted) >= NOTE_SECONDS {
+                self.context.note(open);
+                self.noted = at;
+            }
+            if at.since(self.refreshed) >= refresh_gap(&seen) {
+                self.context.refresh(open);
+                self.refreshed = at;
+            }
         }
         self.ask_allocator(at, seen.level);
         self.look_at_heap(&sample, &seen);
@@ -294,7 +309,7 @@ impl Watcher {
             self.heap.ramp.settle();
         }
         lock(&self.slot.status).incidents.add(change.incident.state);
-        self.context.changed(change);
+        self.context.changed(&change);
     }
 
     /// Asks for the allocator's statistics: through the flight recorder, else over HTTP.

@@ -24,10 +24,6 @@ impl Section {
         self.mistakes.push(format!("{}{key}: {text}", self.path));
     }
 
-    pub(super) fn has_mistakes(&self) -> bool {
-        !self.mistakes.is_empty()
-    }
-
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
@@ -65,6 +61,22 @@ impl Section {
             Some(texts) => Some(texts),
             None => self.wrong(key, &format!("must be a list of at most {max} texts in quotes")),
         }
+    }
+
+    /// A table of texts, at most `max`; empty when absent.
+    pub(super) fn pairs(&mut self, key: &'static str, max: usize) -> Vec<(String, String)> {
+        let pairs = match self.take(key) {
+            None => return Vec::new(),
+            Some(Value::Table(table)) if table.len() <= max => table
+                .into_iter()
+                .map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+                .collect(),
+            Some(_) => None,
+        };
+        pairs.unwrap_or_else(|| {
+            self.mistake(key, &format!("must be a table of at most {max} texts in quotes"));
+            Vec::new()
+        })
     }
 
     pub(super) fn boolean(&mut self, key: &'static str) -> Option<bool> {

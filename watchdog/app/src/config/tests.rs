@@ -43,7 +43,8 @@ fn the_example_is_valid_and_whole() {
     std::fs::write(&token, "xoxb-secret\n").unwrap();
     let example = include_str!("../../../../docs/oomen.example.toml")
         .replace("/etc/oomen/slack-token", token.to_str().unwrap())
-        .replace("/etc/oomen/web-token", token.to_str().unwrap());
+        .replace("/etc/oomen/web-token", token.to_str().unwrap())
+        .replace("/etc/oomen/webhook-secret", token.to_str().unwrap());
     let config = parse(&example).unwrap();
     assert_eq!(config.targets.len(), 3);
     assert!(config.targets[1].pprof.is_some());
@@ -55,8 +56,12 @@ fn the_example_is_valid_and_whole() {
     let requests = config.targets[0].requests.as_ref().unwrap();
     assert_eq!(requests.counter.as_str(), "http_requests_total");
     assert!(config.targets[1].requests.is_none());
-    let slack = config.slack.as_ref().unwrap();
-    assert_eq!(slack.channel, "#oncall");
+    let TellingConfig { runbook, slack, alertmanager, loki, webhook, otlp } = &config.telling;
+    assert!(matches!(slack, Some(SlackConfig::Bot { channel, .. }) if channel == "#oncall"));
+    assert!(runbook.is_some() && loki.is_some() && otlp.is_some());
+    assert_eq!(alertmanager.as_ref().unwrap().labels, [("cluster".into(), "shop-1".into())]);
+    assert!(webhook.as_ref().unwrap().secret.is_some());
+    assert_eq!(config.targets[0].version.as_deref(), Some("1.4.0"));
     assert!(!format!("{config:?}").contains("xoxb-secret"), "a secret in Debug");
 }
 
@@ -81,8 +86,10 @@ fn flags_win_over_the_file() {
 
 #[test]
 fn nothing_to_watch_is_a_mistake_that_says_what_to_do() {
-    let mistakes = parse("").expect_err("empty").to_string();
+    let (args, environment) = (WatchArgs::default(), Environment::default);
+    let mistakes = Config::load(&args, environment()).expect_err("empty").to_string();
     assert!(mistakes.contains("--process NAME"), "{mistakes}");
+    assert!(Config::load_for_telling(&args, environment()).is_ok());
 }
 
 #[test]
@@ -90,5 +97,7 @@ fn slack_without_a_token_is_a_mistake_and_the_environment_mends_it() {
     let file = "[[target]]\npid = 7\n[slack]\nchannel = \"#x\"\n";
     assert!(parse(file).expect_err("no token").to_string().contains("OOMEN_SLACK_TOKEN"));
     let environment = Environment { slack_token: Some(SecretString::from("xoxb-1")) };
-    assert!(Config::parse(file, &WatchArgs::default(), environment).unwrap().slack.is_some());
+    assert!(
+        Config::parse(file, &WatchArgs::default(), environment).unwrap().telling.slack.is_some()
+    );
 }

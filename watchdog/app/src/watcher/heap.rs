@@ -16,6 +16,7 @@ use watchdog_web::dumps::CaptureError;
 
 use super::ramp::Ramp;
 use super::source::{Source, Taken};
+use super::steps::Began;
 use super::{Watcher, jobs};
 use crate::context::{CaptureRequest, Shown, lock};
 use crate::policy::{CapturePolicy, Decision, Reason};
@@ -49,6 +50,7 @@ pub(super) struct Heap {
     to_learn: Option<Arc<Profile>>,
     waiting: Option<CaptureRequest>,
     lost: u64,
+    pub(super) began: Began,
 }
 
 impl Heap {
@@ -128,6 +130,7 @@ impl Watcher {
         }
         self.heap.taking = true;
         let (_, wall) = self.context.now();
+        self.heap.began.taking = wall;
         let (symbolizer, mappings) =
             (self.heap.symbolizer.clone(), Arc::clone(&self.heap.mappings));
         let taken = source.take(wall, symbolizer, mappings);
@@ -247,6 +250,7 @@ impl Watcher {
         let names = jobs::Names::of(&self.heap);
         if let Some(profile) = self.heap.to_name.take() {
             self.heap.naming = true;
+            self.heap.began.naming = self.context.now().1;
             let earlier = self.heap.ramp.since(self.growth_began());
             self.jobs.spawn(jobs::name(earlier, profile, names));
         } else if let Some(profile) = self.heap.to_learn.take() {
@@ -271,7 +275,7 @@ impl Watcher {
             && let Some(change) =
                 self.tracker.culprit_pending(format!("no heap profile: {error}"), wall)
         {
-            self.context.changed(change);
+            self.context.changed(&change);
         }
         if let Some(request) = request {
             request.refuse(CaptureError::Failed(error));
@@ -279,6 +283,7 @@ impl Watcher {
     }
 
     pub(super) fn stored(&mut self, id: Result<String, String>) {
+        self.trace_profile(&id);
         let mut status = lock(&self.slot.status);
         match id {
             Ok(id) => {
@@ -298,7 +303,8 @@ impl Watcher {
         self.name_next();
         let Some(result) = result else { return };
         if let Some(change) = self.conclude(result) {
-            self.context.changed(change);
+            self.trace_name(&change.incident);
+            self.context.changed(&change);
         }
     }
 

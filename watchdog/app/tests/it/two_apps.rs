@@ -6,6 +6,7 @@ use std::time::Duration;
 use oomen::app::App;
 use oomen::cli::WatchArgs;
 use oomen::config::{Config, Environment};
+use oomen::otlp::Otlp;
 use tempfile::TempDir;
 
 use crate::support::{SOON, Service, Shop, eventually, get, get_json};
@@ -20,7 +21,7 @@ async fn start(service: &Service, data: &TempDir) -> App {
         ..WatchArgs::default()
     };
     let config = Config::load(&args, Environment::default()).expect("a configuration");
-    App::start(config).await.expect("started")
+    App::start(config, Otlp::off()).await.expect("started")
 }
 
 async fn watches(app: &App, service: &Service) {
@@ -73,6 +74,6 @@ async fn a_port_that_is_taken_is_an_error_that_names_it() {
         ..WatchArgs::default()
     };
     let config = Config::load(&args, Environment::default()).expect("a configuration");
-    let error = App::start(config).await.err().expect("an error");
+    let error = App::start(config, Otlp::off()).await.err().expect("an error");
     assert!(format!("{error:#}").contains(&address.to_string()), "{error:#}");
 }
