@@ -237,6 +237,9 @@ impl SlackSink {
             return Ok(Progress::done());
         }
         let mut memory = Memory::read(memory);
+        if let Some(root) = &memory.root {
+            self.learn(&root.channel);
+        }
         memory.told.retain(|key, _| incidents.iter().any(|one| memory::key(one) == *key));
         for _ in 0..MAX_SILENT {
             let Some(step) = self.next(&memory, incidents) else { break };

@@ -123,7 +123,7 @@ fn explain_code(code: &str, body: Option<&str>) -> DeliveryError {
         }
         "not_in_channel" => "invite the app into the channel",
         "is_archived" => "the channel is archived, choose another",
-        _ => "see the error's entry in Slack's documentation of chat.postMessage",
+        _ => "see the error's entry in Slack's documentation",
     };
     DeliveryError::permanent(format!("Slack answered `{}`: {hint}", detail(code)))
 }

@@ -106,9 +106,15 @@ pub(super) fn untold(memory: &Memory, incidents: &[Incident]) -> Option<News> {
 fn pieces<'a>(memory: &Memory, incidents: &'a [Incident]) -> Vec<Piece<'a>> {
     let mut named: HashSet<u32> = memory.told.values().map(|told| told.function).collect();
     named.insert(0);
+    // Two of one key, by whatever accident, would tell the thread of each other's turns for ever.
+    let mut seen = HashSet::new();
     let mut news = Vec::new();
     for incident in group::ranked(incidents) {
-        let before = memory.told.get(&memory::key(incident));
+        let key = memory::key(incident);
+        let before = memory.told.get(&key);
+        if !seen.insert(key) {
+            continue;
+        }
         let names = before.map_or(0, |told| told.names);
         let mut told = Told { names, ..memory::told(incident) };
         let turned = before.is_none_or(|before| before.state != told.state);

@@ -9,6 +9,8 @@ use watchdog_core::units::{Bytes, BytesPerSecond, WallTime};
 use watchdog_fixtures::slack::check_content;
 
 use super::*;
+use crate::slack::memory::Memory;
+use crate::slack::news::untold;
 
 fn sample() -> Incident {
     serde_json::from_str(include_str!("../../../tests/report/confirmed.json"))
@@ -168,6 +170,33 @@ proptest! {
         let message = message(&many, Some(&page));
         prop_assert_eq!(check_content(&message), Ok(()), "{:#}", message);
         mentions_nobody(&message)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn any_news_makes_a_reply_within_every_limit(
+        before in prop::collection::vec(incident(), 0..3),
+        after in prop::collection::vec(incident(), 1..14),
+    ) {
+        let mut memory = Memory::default();
+        memory.tell_all(&before);
+        let told = before.len().min(after.len());
+        let mut after = after;
+        for (after, before) in after.iter_mut().zip(&before[..told]) {
+            after.id.clone_from(&before.id);
+        }
+        let mut replies = 0;
+        while let Some(news) = untold(&memory, &after) {
+            let request = SlackApiChatPostMessageRequest::new("alerts".into(), news.content());
+            let reply = serde_json::to_value(request).expect("JSON");
+            prop_assert_eq!(check_content(&reply), Ok(()), "{:#}", reply);
+            mentions_nobody(&reply)?;
+            news.remember(&mut memory);
+            replies += 1;
+            prop_assert!(replies < 10, "it never ends");
+        }
     }
 }
 
