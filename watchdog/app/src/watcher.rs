@@ -262,7 +262,7 @@ impl Watcher {
         let seen = lock(&self.slot.workload).observe(&sample);
         self.publish(&sample, &seen, self.collector.cgroup_failures() > failures);
         if let Some(change) = self.tracker.observe(&seen, wall) {
-            self.changed(change);
+            self.changed(&change);
             self.refreshed = at;
         } else if let Some(open) = self.tracker.open() {
             if at.since(self.noted) >= NOTE_SECONDS {
@@ -304,12 +304,12 @@ impl Watcher {
         Duration::from_secs(1)
     }
 
-    fn changed(&mut self, change: watchdog_core::incident::Change) {
+    fn changed(&mut self, change: &watchdog_core::incident::Change) {
         if change.incident.state.is_closed() {
             self.heap.ramp.settle();
         }
         lock(&self.slot.status).incidents.add(change.incident.state);
-        self.context.changed(&change);
+        self.context.changed(change);
     }
 
     /// Asks for the allocator's statistics: through the flight recorder, else over HTTP.

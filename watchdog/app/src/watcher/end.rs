@@ -41,7 +41,7 @@ impl Watcher {
         let (used, limit) = self.last_use();
         tracing::info!(target_name = %self.name, pid = self.collector.pid(), ?ending, "the process ended");
         if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
-            self.changed(change);
+            self.changed(&change);
         }
     }
 

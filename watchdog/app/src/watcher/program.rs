@@ -47,7 +47,7 @@ impl Watcher {
         let ending = Ending::Other(format!("the process has become another program: {exe}"));
         let (used, limit) = self.last_use();
         if let Some(change) = self.tracker.ended(ending, used, limit, wall) {
-            self.changed(change);
+            self.changed(&change);
         }
         let symbolizer = symbols_of(&self.context, &self.name, &self.collector);
         lock(&self.slot.symbolizer).clone_from(&symbolizer);
