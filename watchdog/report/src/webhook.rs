@@ -51,7 +51,7 @@ pub enum WebhookConfigError {
     Endpoint(#[from] EndpointError),
     /// The secret is too short.
     #[error(
-        "webhook: the signing secret has fewer than {SHORTEST_SECRET} characters: take one such as `openssl rand -hex 32` prints"
+        "webhook: the signing secret has fewer than {SHORTEST_SECRET} characters: take what `openssl rand -hex 32` prints"
     )]
     Secret,
 }

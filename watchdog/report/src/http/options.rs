@@ -91,12 +91,12 @@ pub enum EndpointError {
     TwoCredentials(String),
     /// Credentials that are empty or cannot be sent.
     #[error(
-        "the {0} is empty or has characters that a header cannot carry: is it read from the right file, without its line end?"
+        "the {0} is empty or has characters that a header cannot carry: is it the right one, without a line end?"
     )]
     Credentials(&'static str),
     /// A header that cannot be sent.
     #[error(
-        "the header `{0}` cannot be sent: a name has letters, digits and dashes alone, a value no line end or control character"
+        "the header `{0}` cannot be sent: a name has letters, digits and dashes, a value no control character"
     )]
     Header(String),
     /// A header that the sink sets itself.
@@ -106,7 +106,7 @@ pub enum EndpointError {
     ReservedHeader(String),
     /// TLS cannot be set up.
     #[error(
-        "cannot set up TLS for {shown}: {reason}; install root certificates (Debian's ca-certificates) or name a file of them in SSL_CERT_FILE"
+        "cannot set up TLS for {shown}: {reason}; install ca-certificates or name a file in SSL_CERT_FILE"
     )]
     Tls {
         /// The address without what may be secret in it.
