@@ -111,13 +111,14 @@ fn growing_plural(kind: Kind) -> &'static str {
     }
 }
 
-/// One replica in a list, after its name: `180.0 MiB of 256.0 MiB (70 %), killed in 3 min 10 s (2 min 40 s – 4 min)`, or
-/// how it ended.
+/// One replica in a list, after its name: `70 %, killed in 3 min 10 s (2 min 40 s – 4 min)`, or how it ended.
 pub fn line(incident: &Incident) -> String {
-    match forecast(incident) {
-        Some(forecast) => format!("{}, {forecast}", memory(incident)),
-        None => format!("{}, {}", memory(incident), headline(incident)),
-    }
+    let full = match incident.limit {
+        Some(limit) => format!("{:.0} %", incident.used.fraction_of(limit) * 100.0),
+        None => incident.used.to_string(),
+    };
+    let what = forecast(incident).unwrap_or_else(|| headline(incident));
+    format!("{full}, {what}")
 }
 
 /// Everything that matters in one or two lines, as it is read on a lock screen.
@@ -204,10 +205,7 @@ mod tests {
     #[test]
     fn a_line_tells_the_memory_and_the_forecast_or_the_end() {
         let [open, killed] = &replicas(&[State::Confirmed, State::Killed])[..] else { panic!() };
-        assert_eq!(
-            line(open),
-            "180.0 MiB of 256.0 MiB (70 %), killed in 3 min 10 s (2 min 40 s – 4 min)"
-        );
+        assert_eq!(line(open), "70 %, killed in 3 min 10 s (2 min 40 s – 4 min)");
         assert!(
             line(killed).ends_with(", was killed for its memory, unforeseen"),
             "{}",

@@ -13,7 +13,9 @@ use watchdog_core::incident::{Incident, State};
 use watchdog_core::units::span;
 
 use super::suspects::code_block;
-use super::text::{address, code, date, foreign, joined, linked, markup, section, usable};
+use super::text::{
+    address, code, date, expected, foreign, joined, linked, markup, section, usable,
+};
 use crate::message::{self, group};
 
 /// Slack's own limit on a header.
@@ -121,8 +123,14 @@ fn laid_out(
     if ranked.len() > 1 {
         blocks.push(section(replicas(&ranked, detail)).into());
     }
-    let whose = if ranked.len() > 1 { "Worst" } else { "Service" };
-    blocks.push(SlackSectionBlock::new().with_fields(fields(worst, whose, detail)).into());
+    let mut fields = fields(worst, detail);
+    if ranked.len() > 1 {
+        // Whose figures these are.
+        fields.insert(0, field("Worst", &service(worst, detail)));
+    } else {
+        fields.push(field("Service", &service(worst, detail)));
+    }
+    blocks.push(SlackSectionBlock::new().with_fields(fields).into());
     blocks.extend(sentences(worst, detail).into_iter().map(|text| section(text).into()));
     blocks.push(section(culprit(&ranked, detail)).into());
     blocks.retain(|block| !is_empty(block));
@@ -165,16 +173,11 @@ fn replicas(ranked: &[&Incident], detail: &Detail) -> String {
     joined(&lines, ranked.len() - lines.len())
 }
 
-fn fields(incident: &Incident, whose: &str, detail: &Detail) -> Vec<SlackBlockText> {
-    let target = &incident.target;
-    let version = target.version.as_deref().unwrap_or_default();
-    let service = format!("{} {version}", message::name(incident));
-    let mut fields = vec![field(whose, &foreign(service.trim_end(), detail.field))];
-    let place = [target.namespace.as_deref(), target.pod.as_deref()];
-    let place: Vec<&str> =
-        place.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect();
-    if !place.is_empty() {
-        fields.push(field("Pod", &foreign(&place.join("/"), detail.field)));
+/// What is asked first comes first: on a phone they stand one below the other.
+fn fields(incident: &Incident, detail: &Detail) -> Vec<SlackBlockText> {
+    let mut fields = Vec::new();
+    if let Some(kill) = incident.kill.filter(|_| !incident.state.is_closed()) {
+        fields.push(field("Killed about", &expected(&kill, incident.updated)));
     }
     fields.push(field("Memory", &foreign(&message::memory(incident), detail.field)));
     if let Some(trend) = incident.trend {
@@ -182,19 +185,23 @@ fn fields(incident: &Incident, whose: &str, detail: &Detail) -> Vec<SlackBlockTe
         let pace = foreign(&message::pace(trend.slope), detail.field);
         let range = foreign(&format!("{low} – {high}"), detail.field);
         let label = if incident.state.is_closed() { "Grew by" } else { "Grows by" };
-        fields.push(field(label, &format!("{pace}\n{range}")));
+        fields.push(field(label, &format!("{pace}\n({range})")));
     }
-    fields.extend(kill(incident).map(|kill| field("Killed between", &kill)));
     fields.push(field("Since", &since(incident)));
     fields
 }
 
-/// The interval of the kill in the reader's own time; `None` once it is over.
-fn kill(incident: &Incident) -> Option<String> {
-    let kill = incident.kill.filter(|_| !incident.state.is_closed())?;
-    let low = date(kill.low);
-    let high = kill.high.map_or_else(|| "later, if the growth goes on".into(), date);
-    Some(format!("{low}\nand {high}\nmost likely {}", date(kill.estimate)))
+/// Name, version, namespace and pod.
+fn service(incident: &Incident, detail: &Detail) -> String {
+    let target = &incident.target;
+    let version = target.version.as_deref().unwrap_or_default();
+    let name = format!("{} {version}", message::name(incident));
+    let place = [target.namespace.as_deref(), target.pod.as_deref()];
+    let place: Vec<&str> =
+        place.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect();
+    let lines = [name.trim_end().to_owned(), place.join("/")];
+    let lines = lines.iter().filter(|line| !line.is_empty());
+    lines.map(|line| foreign(line, detail.field)).collect::<Vec<_>>().join("\n")
 }
 
 /// When it began, and when and after how long it ended.

@@ -13,7 +13,7 @@ use watchdog_core::incident::{Incident, State};
 use super::blocks::emoji;
 use super::memory::{self, Memory, Told};
 use super::plan::now;
-use super::text::{code, date, foreign, joined, markup};
+use super::text::{code, date, expected, foreign, joined, markup};
 use crate::message::{self, group};
 
 /// Seconds after the post in which people are not called again for a kill that nears.
@@ -152,7 +152,11 @@ fn body(news: &[Piece<'_>]) -> String {
         let replica = code(&group::replica(incident), NAME);
         format!("{} {replica} {}", emoji(incident.state), foreign(&group::line(incident), LINE))
     };
-    let functions = news.iter().flat_map(|piece| piece.function.clone()).take(FEW);
+    let functions = news
+        .iter()
+        .map(|piece| piece.function.join("\n"))
+        .filter(|text| !text.is_empty())
+        .take(FEW);
     let parts: Vec<String> = functions.chain(news.iter().take(MAX_TOLD).map(line)).collect();
     joined(&parts, news.len().saturating_sub(MAX_TOLD))
 }
@@ -164,11 +168,10 @@ fn turn(incident: &Incident) -> Vec<String> {
     let who = code(&group::replica(incident), NAME);
     let memory = foreign(&message::memory(incident), LINE);
     let emoji = emoji(incident.state);
-    let mut lines = vec![format!("{emoji} {who} *{title}*\n{at}: {memory}")];
+    let mut lines = vec![format!("{emoji} {who} *{title}*"), format!("{at}: {memory}")];
     if let Some(kill) = incident.kill.filter(|_| !incident.state.is_closed()) {
-        let until = kill.high.map_or_else(String::new, |high| format!(" and {}", date(high)));
-        let between = if until.is_empty() { "not before" } else { "between" };
-        lines.push(format!("The kill is expected {between} {}{until}.", date(kill.low)));
+        let about = expected(&kill, incident.updated).replace('\n', " ");
+        lines.push(format!("Killed about {about}"));
     }
     let evidence = incident.evidence.as_deref().map(str::trim).filter(|text| !text.is_empty());
     lines.extend(evidence.map(|evidence| foreign(evidence, LINE)));
@@ -179,14 +182,13 @@ fn turn(incident: &Incident) -> Vec<String> {
 fn function(incident: &Incident) -> Vec<String> {
     let Some(culprit) = &incident.culprit else { return Vec::new() };
     let name = code(&culprit.frame.function, NAME);
-    let of = code(&group::replica(incident), NAME);
-    let place = message::location(&culprit.frame);
-    let place = place.map_or_else(String::new, |place| format!(" at {}", code(&place, NAME)));
-    let mut line =
-        format!("🔎 {name}{place}\n{of}: it {}", foreign(&message::share(culprit), LINE));
+    let mut about = foreign(&message::share(culprit), LINE);
     if let Some(rate) = message::rate(culprit) {
-        line.push_str("; it ");
-        line.push_str(&foreign(&rate, LINE));
+        about.push_str("; it ");
+        about.push_str(&foreign(&rate, LINE));
     }
-    vec![line]
+    let place = message::location(&culprit.frame).map(|place| code(&place, NAME));
+    let place = place.map_or_else(String::new, |place| format!(" {place}"));
+    let of = code(&group::replica(incident), NAME);
+    vec![format!("🔎 {name} {about}"), format!("{of}{place}")]
 }

@@ -2,6 +2,7 @@
 
 use slack_morphism::prelude::*;
 use url::Url;
+use watchdog_core::forecast::KillWindow;
 use watchdog_core::units::WallTime;
 
 use crate::message;
@@ -80,14 +81,36 @@ pub(super) fn joined(lines: &[String], more: usize) -> String {
     text
 }
 
+/// A span of this many seconds at most is told by the clock alone, to the second; a longer one with its days.
+const HALF_A_DAY: f64 = 12.0 * 3600.0;
+
 /// The time in the reader's own time zone, with UTC for receivers that show no dates.
 pub(super) fn date(time: WallTime) -> String {
+    shown(time, "{date_short_pretty} {time_secs}")
+}
+
+fn shown(time: WallTime, form: &str) -> String {
     let fallback = message::clock(time);
     match message::unix_seconds(time) {
-        Some(seconds) => {
-            format!("<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{fallback}>")
-        }
+        Some(seconds) => format!("<!date^{seconds}^{form}|{fallback}>"),
         None => fallback,
+    }
+}
+
+/// When the kill is expected, and within which time.
+pub(super) fn expected(kill: &KillWindow, now: WallTime) -> String {
+    let high = kill.high.unwrap_or(kill.estimate);
+    let far = (high.0 - now.0).max(now.0 - kill.low.0) > HALF_A_DAY;
+    let (day, clock) = if far {
+        ("{date_short_pretty} {time}", "{date_short_pretty} {time}")
+    } else {
+        ("{date_short_pretty} {time_secs}", "{time_secs}")
+    };
+    let about = shown(kill.estimate, day);
+    let low = shown(kill.low, clock);
+    match kill.high {
+        Some(high) => format!("{about}\n({low} – {})", shown(high, clock)),
+        None => format!("{about}\n({low} at the soonest)"),
     }
 }
 
@@ -160,5 +183,21 @@ mod tests {
             "<!date^1795269800^{date_short_pretty} {time_secs}|2026-11-21 14:03:20 UTC>"
         );
         assert_eq!(date_of(f64::NAN), "an unknown time");
+    }
+
+    #[test]
+    fn a_kill_is_told_to_the_second_when_it_is_near_and_with_its_days_when_it_is_not() {
+        let at = |seconds: f64| WallTime(1_795_269_800.0 + seconds);
+        let mut kill = KillWindow { low: at(-30.0), estimate: at(0.0), high: Some(at(50.0)) };
+        assert_eq!(
+            expected(&kill, at(-190.0)),
+            "<!date^1795269800^{date_short_pretty} {time_secs}|2026-11-21 14:03:20 UTC>\n\
+             (<!date^1795269770^{time_secs}|2026-11-21 14:02:50 UTC> – \
+             <!date^1795269850^{time_secs}|2026-11-21 14:04:10 UTC>)"
+        );
+        kill.high = None;
+        assert!(expected(&kill, at(-190.0)).ends_with("14:02:50 UTC> at the soonest)"));
+        assert!(!expected(&kill, at(-90_000.0)).contains("{time_secs}"));
+        assert_eq!(expected(&kill, at(-90_000.0)).matches("{date_short_pretty} {time}").count(), 2);
     }
 }

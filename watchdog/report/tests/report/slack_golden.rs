@@ -1,4 +1,4 @@
-//! Whole messages, block by block, as people get them. `OOMEN_GOLDEN=write` writes them anew.
+//! Whole messages, block by block, as people get them. `UPDATE_GOLDEN=1` writes them anew.
 
 use serde_json::Value;
 use watchdog_core::incident::{Incident, State};
@@ -16,7 +16,7 @@ async fn check(name: &str, told: &[&[Incident]], rows: bool) {
     let root = messages.iter().rfind(|message| message.thread_ts.is_none()).expect("a message");
     let message = serde_json::json!({"text": root.text, "blocks": root.blocks});
     let path = format!("{}/tests/report/{name}.slack.json", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("OOMEN_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let text = serde_json::to_string_pretty(&message).expect("JSON");
         let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
         std::fs::write(&path, text + "\n").expect("written");
