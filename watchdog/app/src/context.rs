@@ -339,6 +339,7 @@ impl Context {
                 failed: sink.failed,
                 dropped: sink.dropped,
                 queue_length: sink.queued.try_into().unwrap_or(u64::MAX),
+                dead: sink.dead.try_into().unwrap_or(u64::MAX),
             })
             .collect()
     }

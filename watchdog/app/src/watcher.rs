@@ -7,6 +7,7 @@ mod end;
 mod heap;
 mod jobs;
 mod load;
+mod pace;
 mod program;
 mod ramp;
 mod source;
@@ -36,6 +37,7 @@ use crate::context::{CaptureRequest, Context, Slot, lock};
 use heap::Heap;
 use jobs::Done;
 use load::Load;
+use pace::Look;
 use program::Program;
 use source::Source;
 
@@ -223,6 +225,7 @@ impl Watcher {
         *lock(&self.slot.requests) = Some(sender);
         tracing::info!(target_name = %self.name, pid = self.collector.pid(), "watching");
         let vanished = loop {
+            let looked = Look::begins();
             let pause = match self.tick() {
                 Ok(pause) => pause,
                 Err(error) if error.is_vanished() => break true,
@@ -242,6 +245,7 @@ impl Watcher {
             if stopped {
                 break false;
             }
+            lock(&self.slot.status).delays.add(looked.delay_of_next(pause));
         };
         *lock(&self.slot.requests) = None;
         if vanished {

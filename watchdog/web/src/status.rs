@@ -1,5 +1,7 @@
 //! What the watchdog knows at one moment, as plain data that the application keeps and this crate shows.
 
+use std::time::Duration;
+
 use watchdog_core::detector::Assessment;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Incident, State, TargetIdentity};
@@ -76,6 +78,8 @@ pub struct TargetStatus {
     pub assessment: Option<Assessment>,
     /// Seconds from the last look to the next.
     pub sample_interval: f64,
+    /// How much later than intended the looks began.
+    pub delays: Delays,
     /// Where the limit was found, in a word such as `cgroup`, `flag` or `environment`.
     pub limit_source: Option<String>,
     /// Reads per source.
@@ -112,6 +116,24 @@ pub struct Reads {
     pub allocator: ReadCount,
     /// The request counter over HTTP.
     pub requests: ReadCount,
+}
+
+/// How much later than intended the looks at a target began, since it was first seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Delays {
+    /// All delays together, in seconds.
+    pub total_seconds: f64,
+    /// The longest, in seconds.
+    pub longest_seconds: f64,
+}
+
+impl Delays {
+    /// Counts one look that began so much later than intended.
+    pub fn add(&mut self, delay: Duration) {
+        let seconds = delay.as_secs_f64();
+        self.total_seconds += seconds;
+        self.longest_seconds = self.longest_seconds.max(seconds);
+    }
 }
 
 /// Heap captures by outcome.
@@ -158,6 +180,8 @@ pub struct SinkStatus {
     pub dropped: u64,
     /// Reports that wait now.
     pub queue_length: u64,
+    /// Reports that were given up and are kept for another try.
+    pub dead: u64,
 }
 
 impl Status {
@@ -175,6 +199,14 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn delays_add_up_and_the_longest_stays() {
+        let mut delays = Delays::default();
+        [2, 250, 0].map(Duration::from_millis).into_iter().for_each(|delay| delays.add(delay));
+        assert!((delays.total_seconds - 0.252).abs() < 1e-9, "{delays:?}");
+        assert_eq!(delays.longest_seconds, 0.25);
+    }
 
     #[test]
     fn an_incident_is_counted_under_the_state_it_reached_and_no_other() {

@@ -47,6 +47,19 @@ pub(super) const METRICS: &[Metric] = &[
         }),
     },
     Metric {
+        name: "oomen_delivery_dead_reports",
+        kind: Kind::Gauge,
+        unit: "reports",
+        labels: &[("sink", "name of the sink")],
+        help: "Reports that were given up and are kept for another try.",
+        absent: "without sinks",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                family.count(&[&sink.name], sink.dead);
+            }
+        }),
+    },
+    Metric {
         name: "oomen_heap_dumps",
         kind: Kind::Gauge,
         unit: "dumps",

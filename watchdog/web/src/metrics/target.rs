@@ -273,6 +273,24 @@ pub(super) const METRICS: &[Metric] = &[
         "never",
         |target, family| family.push(&[], target.sample_interval),
     ),
+    labelled(
+        "oomen_target_sample_delay_seconds_total",
+        Kind::Counter,
+        "seconds",
+        &[TARGET],
+        (
+            "How much later than intended looks began, summed up, the duration of the look before included; its rate over that of oomen_source_reads_total{source=\"proc\"} is the mean.",
+            "never",
+        ),
+        |target, family| family.push(&[], target.delays.total_seconds),
+    ),
+    gauge(
+        "oomen_target_sample_delay_max_seconds",
+        "seconds",
+        "How much later than intended a look began at most, since the watchdog started.",
+        "never",
+        |target, family| family.push(&[], target.delays.longest_seconds),
+    ),
     gauge(
         "oomen_target_requests_per_second",
         "requests per second",

@@ -20,8 +20,8 @@ use watchdog_core::trend::Trend;
 use watchdog_core::units::{Bytes, BytesPerSecond, Moment, WallTime};
 use watchdog_core::verdict::{Kind, Verdict};
 use watchdog_web::status::{
-    Build, Captures, IncidentCounts, Kept, Own, ReadCount, Reads, SinkStatus, Source, Status,
-    TargetStatus,
+    Build, Captures, Delays, IncidentCounts, Kept, Own, ReadCount, Reads, SinkStatus, Source,
+    Status, TargetStatus,
 };
 use watchdog_web::{AppContext, router};
 
@@ -100,6 +100,7 @@ fn leaking() -> TargetStatus {
             next_sample_in: 0.05,
         }),
         sample_interval: 0.05,
+        delays: Delays { total_seconds: 1.25, longest_seconds: 0.0625 },
         limit_source: Some("cgroup".into()),
         reads: Reads {
             proc: ReadCount { ok: 1200, error: 1 },
@@ -174,6 +175,7 @@ pub(crate) fn incident() -> Incident {
     };
     Incident {
         id: "recommendations-41-1794999984".into(),
+        revision: 4,
         target: target.identity,
         state: State::Imminent,
         opened: WallTime(NOW - 16.0),
@@ -227,6 +229,7 @@ pub(crate) fn status() -> Status {
                 failed: 1,
                 dropped: 0,
                 queue_length: 1,
+                dead: 1,
             },
             SinkStatus { name: "terminal".into(), delivered: 3, ..SinkStatus::default() },
         ],
