@@ -39,6 +39,7 @@ mod state_bound;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod telling;
 mod two_apps;
 #[cfg(test)]
 mod unprivileged;
