@@ -1,41 +1,10 @@
 //! The body of a push to Loki: `logproto.PushRequest` of Loki's `push.proto`, compressed with snappy.
-//!
-//! Three messages of that file, written down here: the crates that bring all of it bring another version of prost too.
 
-use prost::Message;
+use loki_api::logproto::{EntryAdapter, PushRequest, StreamAdapter};
+use loki_api::prost::Message as _;
+use loki_api::prost_types::Timestamp;
 
 use crate::labels::MAX_VALUE;
-
-#[derive(Clone, PartialEq, Message)]
-struct PushRequest {
-    #[prost(message, repeated, tag = "1")]
-    streams: Vec<Stream>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Stream {
-    #[prost(string, tag = "1")]
-    labels: String,
-    #[prost(message, repeated, tag = "2")]
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Entry {
-    #[prost(message, optional, tag = "1")]
-    timestamp: Option<Timestamp>,
-    #[prost(string, tag = "2")]
-    line: String,
-}
-
-/// `google.protobuf.Timestamp`.
-#[derive(Clone, Copy, PartialEq, Message)]
-struct Timestamp {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
-}
 
 /// One line of one stream at `seconds` since the Unix epoch, ready to be posted.
 pub(super) fn push(
@@ -46,8 +15,10 @@ pub(super) fn push(
     // A float of today's times tells microseconds apart, not more.
     let micros = (seconds.fract() * 1e6).round().min(999_999.0);
     let timestamp = Timestamp { seconds: seconds as i64, nanos: micros as i32 * 1000 };
-    let entries = vec![Entry { timestamp: Some(timestamp), line }];
-    let request = PushRequest { streams: vec![Stream { labels: selector(labels), entries }] };
+    let entries = vec![EntryAdapter { timestamp: Some(timestamp), line }];
+    // The hash is for Loki's own parts to fill in.
+    let stream = StreamAdapter { labels: selector(labels), entries, hash: 0 };
+    let request = PushRequest { streams: vec![stream] };
     snap::raw::Encoder::new().compress_vec(&request.encode_to_vec())
 }
 
