@@ -3,6 +3,7 @@
 mod detect;
 mod footprint;
 mod heap;
+mod notify;
 mod quiet;
 mod race;
 pub(crate) mod table;
@@ -35,6 +36,8 @@ enum Which {
     Detect(detect::DetectArgs),
     /// The heap profiler beside the tools people use: speed, memory, the recorder, what is known after a kill.
     Heap(heap::HeapArgs),
+    /// Telling people: from the decision to the wire, and sampling while all receivers hang.
+    Notify(notify::NotifyArgs),
 }
 
 /// Runs them; true when every bound holds.
@@ -45,6 +48,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         Which::Footprint(footprint::FootprintArgs::default()),
         Which::Detect(detect::DetectArgs::default()),
         Which::Heap(heap::HeapArgs::default()),
+        Which::Notify(notify::NotifyArgs::default()),
     ];
     let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
     let (mut ok, mut results) = (true, serde_json::Map::new());
@@ -55,6 +59,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Which::Footprint(args) => ("footprint", footprint::run(&Binaries::build()?, args)?),
             Which::Detect(args) => ("detect", detect::run(args)?),
             Which::Heap(args) => ("heap", heap::run(args)?),
+            Which::Notify(args) => ("notify", notify::run(args)?),
         };
         ok &= passed;
         results.insert(name.into(), result);
