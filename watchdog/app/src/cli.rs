@@ -104,7 +104,7 @@ Takes the flags of `oomen watch`. Exit status: 0 when all is well, 1 when someth
 const NOTIFY_EXAMPLES: &str = "\
 Examples:
   oomen notify --test --config /etc/oomen.toml
-  OOMEN_SLACK_TOKEN=xoxb-… oomen notify --test --slack-channel '#oncall'
+  OOMEN_SLACK_TOKEN=xoxb-… oomen notify --test --slack-channel C0123456789
 
 Takes the flags of `oomen watch`. Two incidents that never were are told, state by state; their names begin with
 oomen-test. Exit status: 0 when every sample was taken, 1 when one was not, 2 when nobody is configured to be told.";
@@ -166,10 +166,10 @@ pub struct WatchArgs {
     /// Directory for heap dumps and for what the detectors remember over a restart [default: oomen-data].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Slack channel to tell; the token comes from --slack-token-file or OOMEN_SLACK_TOKEN.
+    /// Slack channel to tell, best by its id; the token comes from --slack-token-file or OOMEN_SLACK_TOKEN.
     #[arg(long, value_name = "CHANNEL")]
     pub slack_channel: Option<String>,
-    /// File with the Slack bot token (scope chat:write).
+    /// File with the Slack bot token (scopes chat:write, files:write, channels:history).
     #[arg(long, value_name = "FILE")]
     pub slack_token_file: Option<PathBuf>,
     /// Slack's API address, for Slack-compatible servers.
