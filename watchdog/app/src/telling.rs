@@ -22,6 +22,10 @@ use watchdog_web::status::Source as _;
 use crate::config::{Config, SlackConfig};
 use crate::context::Context;
 
+/// What to do about a leak, where the configuration names nothing else.
+const RUNBOOK: &str =
+    "https://github.com/oomen-rs/oomen/blob/main/alerts/runbooks/oomenmemoryleak.md";
+
 /// Plots and profiles out of the watchdog that is told of; nothing before it has started and after it has ended.
 #[derive(Default)]
 pub struct Exhibits(OnceLock<Weak<Context>>);
@@ -77,7 +81,8 @@ pub fn configured(
 ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let (telling, page) = (&config.telling, config.page_url.as_ref());
-    let runbook = telling.runbook.as_ref();
+    let own = RUNBOOK.parse().ok();
+    let runbook = telling.runbook.as_ref().or(own.as_ref());
     match &telling.slack {
         None => {}
         Some(SlackConfig::Bot { channel, token, api_url, dark }) => {
@@ -105,6 +110,7 @@ pub fn configured(
             urls: alertmanager.urls.clone(),
             labels: alertmanager.labels.iter().cloned().collect(),
             page: page.cloned(),
+            runbook: telling.runbook.clone(),
             http: bearer(&alertmanager.token),
         })?));
     }

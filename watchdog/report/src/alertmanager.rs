@@ -34,6 +34,8 @@ pub struct AlertmanagerOptions {
     pub labels: Labels,
     /// Where people reach the watchdog's page; alerts link to it as their source.
     pub page: Option<Url>,
+    /// What to do about a leak, where it is not the project's own page on each alert.
+    pub runbook: Option<Url>,
     /// Credentials, headers, deadline; the same for all of them.
     pub http: HttpOptions,
 }
@@ -65,6 +67,7 @@ pub struct AlertmanagerSink {
     receivers: Vec<Receiver>,
     labels: Labels,
     page: Option<Url>,
+    runbook: Option<Url>,
 }
 
 impl fmt::Debug for AlertmanagerSink {
@@ -90,7 +93,8 @@ impl AlertmanagerSink {
         if receivers.is_empty() {
             return Err(AlertmanagerConfigError::NoAddress);
         }
-        Ok(Self { receivers, labels: options.labels, page: options.page })
+        let AlertmanagerOptions { labels, page, runbook, .. } = options;
+        Ok(Self { receivers, labels, page, runbook })
     }
 
     async fn send(&self, alerts: &[Alert]) -> Result<(), DeliveryError> {
@@ -142,7 +146,8 @@ impl Sink for AlertmanagerSink {
             let Some(incident) = delivery.incidents.first() else { return Ok(Progress::done()) };
             let Some(first) = self.receivers.first() else { return Ok(Progress::done()) };
             let now = first.endpoint.now();
-            let context = Context { labels: &self.labels, page: self.page.as_ref(), now };
+            let (page, runbook) = (self.page.as_ref(), self.runbook.as_ref());
+            let context = Context { labels: &self.labels, page, runbook, now };
             let (alerts, memory) = alerts(incident, &Memory::read(delivery.memory), context);
             if !alerts.is_empty() {
                 self.send(&alerts).await?;
@@ -197,6 +202,7 @@ mod tests {
             urls: urls.iter().map(|url| url.parse().expect("a URL")).collect(),
             labels: Labels::from([(label.0.to_owned(), label.1.to_owned())]),
             page: None,
+            runbook: None,
             http: HttpOptions::default(),
         };
         let refused = |options| AlertmanagerSink::new(options).expect_err("refused");

@@ -84,6 +84,8 @@ pub(super) struct Context<'a> {
     pub(super) labels: &'a Labels,
     /// The watchdog's page.
     pub(super) page: Option<&'a Url>,
+    /// What to do about a leak, where it is not the project's own page on the alert.
+    pub(super) runbook: Option<&'a Url>,
     /// The time.
     pub(super) now: WallTime,
 }
@@ -154,7 +156,7 @@ fn alert(
     // The wall's clock may have been set back, and one that ends before it begins is refused.
     let start = WallTime(start.0.min(end.0));
     Alert {
-        annotations: annotations(incident, &labels),
+        annotations: annotations(incident, &labels, context.runbook),
         labels,
         starts_at: timestamp(start),
         ends_at: timestamp(end),
@@ -162,7 +164,7 @@ fn alert(
     }
 }
 
-fn annotations(incident: &Incident, labels: &Labels) -> Labels {
+fn annotations(incident: &Incident, labels: &Labels, runbook: Option<&Url>) -> Labels {
     let name = labels.get("alertname").map_or(LEAK, String::as_str);
     let culprit = incident.culprit.as_ref().map(|culprit| {
         let function = truncated(&clean(&culprit.frame.function), MAX_VALUE);
@@ -175,6 +177,7 @@ fn annotations(incident: &Incident, labels: &Labels) -> Labels {
     let title = message::title(incident);
     let summary = if is_superseded { format!("Now critical: {title}") } else { title };
     let pending = incident.culprit_pending.as_deref().map(clean);
+    let own = || format!("{RUNBOOKS}/{}.md", name.to_ascii_lowercase());
     [
         ("summary", Some(summary)),
         ("description", Some(description(incident))),
@@ -182,7 +185,7 @@ fn annotations(incident: &Incident, labels: &Labels) -> Labels {
         ("forecast", message::forecast(incident)),
         ("verdict", Some(message::verdict(incident))),
         ("incident", Some(clean(&incident.id))),
-        ("runbook_url", Some(format!("{RUNBOOKS}/{}.md", name.to_ascii_lowercase()))),
+        ("runbook_url", Some(runbook.map_or_else(own, Url::to_string))),
     ]
     .into_iter()
     .filter_map(|(name, text)| Some((name.to_owned(), text?)))
@@ -219,7 +222,7 @@ mod tests {
 
     fn of(incident: &Incident, memory: &Memory) -> (Vec<Alert>, Memory) {
         let labels = Labels::from([("cluster".to_owned(), "blue".to_owned())]);
-        alerts(incident, memory, Context { labels: &labels, page: None, now: NOW })
+        alerts(incident, memory, Context { labels: &labels, page: None, runbook: None, now: NOW })
     }
 
     fn told(state: State) -> Memory {

@@ -32,6 +32,7 @@ fn sink(urls: &[&str], behind: f64) -> AlertmanagerSink {
         urls: urls.iter().map(|url| url.parse().expect("a URL")).collect(),
         labels: BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
         page: Some("https://oomen.example/".parse().expect("a URL")),
+        runbook: None,
         http: HttpOptions { clock, ..HttpOptions::default() },
     };
     AlertmanagerSink::new(options).expect("a sink")

@@ -157,6 +157,7 @@ fn alertmanager(base: &str) -> Made {
         urls: vec![with_password(base)],
         labels: BTreeMap::new(),
         page: None,
+        runbook: None,
         http: http(None),
     };
     Made::new(AlertmanagerSink::new(options).expect("a sink"))
