@@ -13,6 +13,8 @@ const MAX_ROWS = 12;
 
 const cards = new Map();
 let token = "";
+// The target that the address names after #, as reports link to it; looked for once.
+let wanted = location.hash.slice(1);
 // Whether heaps are known to need the token. They do when the server is reached under a name that is not this machine's:
 // one that listens on loopback answers under no other.
 let guarded = !/^(localhost|127(\.\d+){3}|\[::1\])$/i.test(location.hostname);
@@ -225,6 +227,22 @@ function arrange(targets) {
   place.dataset.count = shown.length;
 }
 
+// Goes to the card of the target that the address names, once it is there.
+function arrive() {
+  if (!wanted) return;
+  let name;
+  try {
+    name = decodeURIComponent(wanted);
+  } catch {
+    name = wanted;
+  }
+  wanted = "";
+  const article = cards.get(name);
+  if (!article) return;
+  article.dataset.wanted = "yes";
+  article.scrollIntoView({ block: "start" });
+}
+
 async function round() {
   const [{ targets }, { incidents }, { heap_dumps: dumps }] = await Promise.all([
     json("/api/v1/targets"),
@@ -248,6 +266,7 @@ async function round() {
   by("others").hidden = !others.length;
   list("dumps", others, (dump) => dumpRow(dump, others, { ...opening, named: true }), "None stored.");
   await Promise.allSettled(plots);
+  arrive();
   by("clock").textContent = `as of ${clock(now)}`;
   document.body.dataset.stale = "no";
 }

@@ -75,6 +75,16 @@ async fn the_page_shows_who_leaks_how_bad_it_is_and_which_function_keeps_the_mem
     assert!(!dom.contains("does not answer"), "{dom}");
 }
 
+#[tokio::test]
+async fn an_address_with_a_targets_name_leads_to_its_card() {
+    let (address, _dir) = served(status()).await;
+    let page = opened(&format!("http://{address}/#payments")).await;
+    let card = page.split("<article").find(|card| card.contains("data-wanted=\"yes\""));
+    assert!(card.expect("the card").contains(">payments<"), "{page}");
+    let none = opened(&format!("http://{address}/#%E0%A4%A")).await;
+    assert!(!none.contains("data-wanted") && !none.contains("does not answer"), "{none}");
+}
+
 /// Addresses of the links whose label starts with `label`.
 fn links(dom: &str, label: &str) -> Vec<String> {
     let parts = dom.split("<a href=\"").skip(1);
