@@ -57,8 +57,9 @@ pub struct SlackOptions {
     /// A bot token (`xoxb-…`) with the scope `chat:write`. With `files:write` there are plots and heap profiles, with
     /// `channels:history` (`groups:history` in private channels) no report is told twice when an answer is lost.
     pub token: SecretString,
-    /// The channel's id, or its name, with or without `#`. By its name alone nothing can be looked for in it before the
-    /// first answer has told its id.
+    /// The channel's id (`C0…`), which is better, or its name, with or without `#`. Slack takes a name for posts alone. The
+    /// answer to the first tells the id, which is remembered with the message; if that very answer is lost, nothing can
+    /// be looked for, and the report is told twice.
     pub channel: String,
     /// Another address than [`API_URL`]; `/api` is added where it has no path.
     pub api_url: Option<Url>,
@@ -87,7 +88,7 @@ pub enum SlackConfigError {
     )]
     Token,
     /// No channel is given.
-    #[error("the Slack channel is empty: give its name or its id")]
+    #[error("the Slack channel is empty: give its id, or its name")]
     Channel,
     /// The address is not one of HTTP.
     #[error(

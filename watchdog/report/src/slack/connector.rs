@@ -2,6 +2,9 @@
 //!
 //! slack-morphism reads an answer whole into memory, whatever its size. HTTP/1.1 alone, because one request at a time
 //! needs no more, and because the bound below counts what is read between two writes.
+//!
+//! It also takes an answer for JSON before it looks at the status, if no content type says otherwise. So a refusal that
+//! says when to come back is recognised here, by its head alone.
 
 use std::future::Future;
 use std::io;
@@ -26,8 +29,22 @@ pub const MAX_ANSWER: usize = 1 << 20;
 /// How long connecting to one address may take; the attempt has a deadline of its own.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Bytes of an answer's head that are looked at, and its headers.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 100;
+/// A server that wants to be left alone for longer is as good as gone.
+const LONGEST_PAUSE: u64 = 24 * 3600;
+
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An answer that puts off: 429, or 503 with a time to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("HTTP status {status}")]
+pub(super) struct PutOff {
+    pub(super) status: u16,
+    pub(super) after: Option<Duration>,
+}
 
 /// Opens connections that end when an answer is too large.
 #[derive(Clone)]
@@ -66,7 +83,13 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = self.0.call(uri);
-        Box::pin(async { Ok(BoundedStream { stream: connecting.await?, left: MAX_ANSWER }) })
+        Box::pin(async {
+            Ok(BoundedStream {
+                stream: connecting.await?,
+                left: MAX_ANSWER,
+                head: Some(Vec::new()),
+            })
+        })
     }
 }
 
@@ -74,6 +97,37 @@ impl Service<Uri> for Connector {
 pub(super) struct BoundedStream {
     stream: Stream,
     left: usize,
+    /// What has come of the present answer's head, unless that is known to put nothing off.
+    head: Option<Vec<u8>>,
+}
+
+impl BoundedStream {
+    fn begin(&mut self) {
+        self.left = MAX_ANSWER;
+        self.head = Some(Vec::new());
+    }
+
+    fn look(&mut self, read: &[u8]) -> Result<(), PutOff> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.extend_from_slice(read);
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut answer = httparse::Response::new(&mut headers);
+        let parsed = answer.parse(head);
+        let put_off = parsed.is_ok_and(|parsed| parsed.is_complete()).then(|| put_off(&answer));
+        if !matches!(parsed, Ok(httparse::Status::Partial)) || head.len() > MAX_HEAD {
+            self.head = None;
+        }
+        put_off.flatten().map_or(Ok(()), Err)
+    }
+}
+
+fn put_off(answer: &httparse::Response<'_, '_>) -> Option<PutOff> {
+    let mut headers = answer.headers.iter();
+    let after = headers.find(|header| header.name.eq_ignore_ascii_case("retry-after"));
+    let seconds = after.and_then(|header| str::from_utf8(header.value).ok()?.trim().parse().ok());
+    let after = seconds.map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_PAUSE)));
+    let status = answer.code?;
+    (status == 429 || (status == 503 && after.is_some())).then_some(PutOff { status, after })
 }
 
 impl Read for BoundedStream {
@@ -93,6 +147,9 @@ impl Read for BoundedStream {
             return Poll::Ready(Err(io::Error::other(text)));
         };
         self.left = left;
+        if let Err(put_off) = self.look(read) {
+            return Poll::Ready(Err(io::Error::other(put_off)));
+        }
         out.put_slice(read);
         Poll::Ready(Ok(()))
     }
@@ -104,7 +161,7 @@ impl Write for BoundedStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.left = MAX_ANSWER;
+        self.begin();
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
 
@@ -113,7 +170,7 @@ impl Write for BoundedStream {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.left = MAX_ANSWER;
+        self.begin();
         Pin::new(&mut self.stream).poll_write_vectored(cx, data)
     }
 

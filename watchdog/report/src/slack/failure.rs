@@ -3,14 +3,17 @@
 //! Bodies of answers are left out: they may be large and are not ours. Error codes come from outside too.
 
 use std::error::Error;
+use std::io;
 
 use slack_morphism::errors::SlackClientError;
 
+use super::connector::PutOff;
 use crate::message::{clean, truncated};
 use crate::sink::{DeliveryError, ErrorKind};
 
 /// Foreign text in an error is cut to this.
 const MAX_DETAIL: usize = 300;
+const SLOW_DOWN: &str = "Slack asks to slow down";
 
 fn code(error: &SlackClientError) -> Option<&str> {
     match error {
@@ -71,7 +74,7 @@ pub(super) fn may_pass(error: &SlackClientError) -> bool {
 pub(super) fn explain(error: &SlackClientError) -> DeliveryError {
     match error {
         SlackClientError::RateLimitError(error) => {
-            DeliveryError::retry_after(error.retry_after, "Slack asks to slow down")
+            DeliveryError::retry_after(error.retry_after, SLOW_DOWN)
         }
         SlackClientError::ApiError(error) => {
             explain_code(&error.code, error.http_response_body.as_deref())
@@ -142,6 +145,11 @@ fn unreachable(cause: Option<&(dyn Error + Send + Sync + 'static)>) -> DeliveryE
     let connecting = cause
         .and_then(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())
         .is_some_and(hyper_util::client::legacy::Error::is_connect);
+    if let Some(put_off) = cause.and_then(|cause| put_off(cause)) {
+        // Of a 503 it is not said who gave it, nor what was done before.
+        let unsure = put_off.status != 429;
+        return DeliveryError { unsure, ..DeliveryError::retry_after(put_off.after, SLOW_DOWN) };
+    }
     let mut causes = Vec::new();
     let mut next = cause.map(|cause| cause as &(dyn Error + 'static));
     while let Some(cause) = next {
@@ -154,6 +162,20 @@ fn unreachable(cause: Option<&(dyn Error + Send + Sync + 'static)>) -> DeliveryE
     } else {
         DeliveryError::unsure(format!("Slack gave no answer: {causes}"))
     }
+}
+
+/// The answer that the connection ended with, where one asked for time.
+fn put_off(cause: &(dyn Error + 'static)) -> Option<PutOff> {
+    let mut next = Some(cause);
+    while let Some(cause) = next {
+        // What an I/O error was made of is not among its sources.
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(put_off) = inner.and_then(|inner| inner.downcast_ref()) {
+            return Some(*put_off);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 fn detail(text: &str) -> String {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use watchdog_core::incident::{Incident, State};
+use watchdog_core::units::WallTime;
 use watchdog_fixtures::hostile::{HostileServer, Mode};
 use watchdog_fixtures::slack::{Failure, MISSING_CHANNEL, SlackServer, TOKEN};
 use watchdog_report::pipeline::{Options, Pipeline};
@@ -11,6 +13,7 @@ use watchdog_report::sink::{DeliveryError, ErrorKind, NoEvidence, Sink};
 use watchdog_report::slack::{Account, SlackOptions, SlackSink};
 
 use crate::sample::{confirmed, tell};
+use crate::slack_story::{Story, course, later};
 
 /// Longer than anything here takes, short enough to fail a test.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -57,6 +60,55 @@ async fn slack_that_asks_for_time_gets_it() {
     let last = posts.last().expect("the accepted post");
     let before = posts[posts.len() - 2];
     assert!(last.at - before.at >= Duration::from_secs(1), "{posts:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_says_when_to_come_back_is_understood_whatever_its_body_is() {
+    let server = HostileServer::start(Mode::Hang).await.expect("a server");
+    let sink = SlackSink::new(options(&server.url())).expect("a sink");
+    let nine = Some(Duration::from_secs(9));
+    for (status, content_type, after, expected, unsure) in [
+        (429, None, Some("9"), nine, false),
+        (429, Some("application/json"), Some(" 9 "), nine, false),
+        (429, Some("text/html"), Some("9"), nine, false),
+        (429, None, None, None, false),
+        (429, None, Some("soon"), None, false),
+        (429, None, Some("18446744073709551615"), Some(Duration::from_secs(86_400)), false),
+        (503, None, Some("9"), nine, true),
+        (503, None, None, None, true),
+        (500, None, Some("9"), None, true),
+    ] {
+        let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = content_type.map(|value| named("content-type", value));
+        let headers = headers.into_iter().chain(after.map(|value| named("Retry-After", value)));
+        let headers = headers.collect();
+        server.set(Mode::Reply { status, headers, body: b"<html>busy".into() });
+        let error = fails(&sink).await;
+        assert_eq!(error.kind, ErrorKind::Retry { after: expected }, "{status} {after:?}: {error}");
+        assert_eq!(error.unsure, unsure, "{status} {after:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_given_by_its_name_is_known_by_its_id_after_the_first_answer() {
+    let (server, _) = server().await;
+    let by_name = SlackOptions { channel: "#alerts".into(), ..options(&server.url()) };
+    let mut story = Story::new(SlackSink::new(by_name.clone()).expect("a sink"));
+    story.sink.warm_up().await.expect("warm");
+    story.tell(&[confirmed()]).await.expect("told");
+    // After a restart as well: the message remembers it.
+    let sink = SlackSink::new(by_name).expect("a sink");
+    let mut story = Story { sink, memory: story.memory };
+    story.tell(&[later(State::Imminent, 5.0)]).await.expect("told");
+    let other = Incident { id: "other".into(), ..confirmed() };
+    let mut next = Story { sink: story.sink, memory: None };
+    server.fail_next(1, Failure::AcceptThenReset);
+    next.step(std::slice::from_ref(&other), None).await.expect_err("no answer");
+    next.step(&[other], Some(WallTime(0.0))).await.expect("found");
+    let course = course(&server);
+    let expected = ["auth.test", "post", "update", "reply", "post", "conversations.history"];
+    assert_eq!(course[..6], expected, "{course:?}");
+    assert_eq!(course.iter().filter(|word| *word == "post").count(), 2, "{course:?}");
 }
 
 #[tokio::test]
