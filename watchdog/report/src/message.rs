@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use watchdog_core::culprit::Culprit;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::profile::Frame;
-use watchdog_core::units::{Bytes, BytesPerSecond, WallTime, span};
+use watchdog_core::units::{BytesPerSecond, WallTime, span};
 use watchdog_core::verdict::Kind;
 
 /// `text` with control characters, line ends and direction marks made visible or blank.
@@ -97,16 +97,27 @@ fn growing(kind: Kind) -> &'static str {
 
 /// `killed in 3 min 10 s (2 min 40 s – 4 min)`, counted from the incident's last change. `None` once it is over.
 pub fn forecast(incident: &Incident) -> Option<String> {
+    let soon = soon(incident)?;
+    let kill = incident.kill.filter(|kill| kill.estimate.0 > incident.updated.0);
+    let Some(kill) = kill else { return Some(soon) };
+    let range = match kill.high {
+        Some(high) => format!("{} – {}", until(incident, kill.low), until(incident, high)),
+        None => format!("{} at the soonest", until(incident, kill.low)),
+    };
+    Some(format!("{soon} ({range})"))
+}
+
+/// The forecast without its range: `killed in 3 min 10 s`.
+pub fn soon(incident: &Incident) -> Option<String> {
     let kill = incident.kill.filter(|_| !incident.state.is_closed())?;
-    let until = |time: WallTime| span((time.0 - incident.updated.0).max(0.0));
     if kill.estimate.0 <= incident.updated.0 {
         return Some("killed any moment".into());
     }
-    let range = match kill.high {
-        Some(high) => format!("{} – {}", until(kill.low), until(high)),
-        None => format!("{} at the soonest", until(kill.low)),
-    };
-    Some(format!("killed in {} ({range})", until(kill.estimate)))
+    Some(format!("killed in {}", until(incident, kill.estimate)))
+}
+
+fn until(incident: &Incident, time: WallTime) -> String {
+    span((time.0 - incident.updated.0).max(0.0))
 }
 
 /// `180.0 MiB of 256.0 MiB (70 %)`.
@@ -123,19 +134,6 @@ pub fn memory(incident: &Incident) -> String {
 /// `5.0 MiB/s (4.5 MiB/s – 5.5 MiB/s)`.
 pub fn growth(incident: &Incident) -> Option<String> {
     incident.trend.map(|trend| format!("{} ({} – {})", trend.slope, trend.low, trend.high))
-}
-
-/// `1.4 GiB/h`, whatever the pace: what a whole team compares with its limits and its working day.
-pub fn hourly(rate: BytesPerSecond) -> String {
-    let sign = if rate.0 < 0.0 { "-" } else { "" };
-    // A cast of what is too large, or no number, stops at the ends.
-    format!("{sign}{}/h", Bytes((rate.0.abs() * 3600.0) as u64))
-}
-
-/// `1.4 GiB/h (409.6 KiB/s)`: per second as well where an hour is longer than most look ahead.
-pub fn pace(rate: BytesPerSecond) -> String {
-    let (hourly, shown) = (hourly(rate), rate.to_string());
-    if shown.ends_with("/s") { format!("{hourly} ({shown})") } else { hourly }
 }
 
 /// `heap-leak: The live allocations …`, or the kind alone.
@@ -204,12 +202,39 @@ pub fn stack(culprit: &Culprit, most: usize) -> Vec<String> {
     lines
 }
 
-/// `shop::cache::remember (src/cache.rs:42)`: the last two parts of the path are enough in a list.
+/// `shop::cache::remember (src/cache.rs:42)`.
 pub fn frame(frame: &Frame) -> String {
     let function = clean(&frame.function);
-    let Some(location) = location(frame) else { return function };
+    place(frame).map_or_else(|| function.clone(), |place| format!("{function} ({place})"))
+}
+
+/// `src/cache.rs:42`: the last two parts of the path are enough for those who know the code.
+pub fn place(frame: &Frame) -> Option<String> {
+    let location = location(frame)?;
     let parts: Vec<&str> = location.rsplitn(3, '/').take(2).collect();
-    format!("{function} ({})", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
+    Some(parts.into_iter().rev().collect::<Vec<_>>().join("/"))
+}
+
+/// `cache::remember` of `services_recommendations::cache::remember`: the last two parts of the name, whatever stands in
+/// brackets; of Go's `github.com/acme/shop/cache.(*Store).Put` what follows the last slash.
+pub fn short(function: &str) -> String {
+    let function = clean(function);
+    let (mut depth, mut parts, mut slash) = (0_usize, vec![0], 0);
+    let mut before = ' ';
+    for (at, c) in function.char_indices() {
+        match c {
+            '<' | '(' | '[' | '{' => depth += 1,
+            // An arrow closes nothing.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 && before == ':' => parts.push(at + 1),
+            '/' if depth == 0 => slash = at + 1,
+            _ => {}
+        }
+        before = c;
+    }
+    let last_two = parts[parts.len().saturating_sub(2)];
+    function[last_two.max(slash)..].to_owned()
 }
 
 /// `2026-11-21 14:03:20 UTC`.
@@ -270,11 +295,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_is_per_hour_and_per_second_when_it_is_fast() {
-        assert_eq!(pace(BytesPerSecond(409_600.0)), "1.4 GiB/h (400.0 KiB/s)");
-        assert_eq!(pace(BytesPerSecond(1024.0)), "3.5 MiB/h");
-        assert_eq!(pace(BytesPerSecond(-1024.0)), "-3.5 MiB/h");
-        assert_eq!(hourly(BytesPerSecond(f64::NAN)), "0 B/h");
+    fn a_short_name_is_its_last_two_parts() {
+        for (long, expected) in [
+            ("services_recommendations::cache::remember", "cache::remember"),
+            ("main", "main"),
+            ("shop::Store<K, a::b::V>::insert", "Store<K, a::b::V>::insert"),
+            ("<shop::a::B as core::fmt::Debug>::fmt", "<shop::a::B as core::fmt::Debug>::fmt"),
+            ("shop::cart::add::{closure#0}", "add::{closure#0}"),
+            ("shop::call::<fn(u8) -> u8>::run", "<fn(u8) -> u8>::run"),
+            ("github.com/acme/shop/cache.(*Store).Put", "cache.(*Store).Put"),
+            ("", ""),
+        ] {
+            assert_eq!(short(long), expected, "{long}");
+        }
     }
 
     #[test]

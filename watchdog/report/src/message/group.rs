@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::verdict::Kind;
 
-use super::{MAX_NAME, clean, forecast, growing, headline, memory, summary, truncated};
+use super::{MAX_NAME, clean, forecast, growing, memory, soon, summary, truncated};
 
 /// How bad a state is, the worst highest. A kill that is near comes before one that happened: it can still be averted.
 fn danger(state: State) -> u8 {
@@ -111,14 +111,26 @@ fn growing_plural(kind: Kind) -> &'static str {
     }
 }
 
-/// One replica in a list, after its name: `70 %, killed in 3 min 10 s (2 min 40 s – 4 min)`, or how it ended.
+/// One replica in a list, after its name: `70 % · killed in 3 min 10 s`, or how it ended: `100 % · killed`.
 pub fn line(incident: &Incident) -> String {
     let full = match incident.limit {
         Some(limit) => format!("{:.0} %", incident.used.fraction_of(limit) * 100.0),
         None => incident.used.to_string(),
     };
-    let what = forecast(incident).unwrap_or_else(|| headline(incident));
-    format!("{full}, {what}")
+    let what = soon(incident).unwrap_or_else(|| word(incident).into());
+    format!("{full} · {what}")
+}
+
+/// What happens to one of several, in a word or two.
+fn word(incident: &Incident) -> &'static str {
+    match incident.state {
+        State::Suspected => "may be leaking",
+        State::Confirmed => growing(incident.verdict.kind),
+        State::Imminent => "about to be killed",
+        State::Recovered => "recovered",
+        State::Killed => "killed",
+        State::Gone => "ended",
+    }
 }
 
 /// Everything that matters in one or two lines, as it is read on a lock screen.
@@ -205,12 +217,8 @@ mod tests {
     #[test]
     fn a_line_tells_the_memory_and_the_forecast_or_the_end() {
         let [open, killed] = &replicas(&[State::Confirmed, State::Killed])[..] else { panic!() };
-        assert_eq!(line(open), "70 %, killed in 3 min 10 s (2 min 40 s – 4 min)");
-        assert!(
-            line(killed).ends_with(", was killed for its memory, unforeseen"),
-            "{}",
-            line(killed)
-        );
+        assert_eq!(line(open), "70 % · killed in 3 min 10 s");
+        assert_eq!(line(killed), "70 % · killed");
     }
 
     #[test]

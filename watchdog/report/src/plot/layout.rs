@@ -191,7 +191,9 @@ fn amounts(scene: &mut Vec<Shape>, frame: &Frame) {
 /// Now first: it is never left out for want of room.
 fn times(scene: &mut Vec<Shape>, plot: &Plot<'_>, frame: &Frame) -> Result<(), FontError> {
     let font = Font::new(Weight::Regular, LABEL)?;
-    let now = vec![(frame.x(0.0), frame.top), (frame.x(0.0), frame.bottom)];
+    // Up to the limit: above it stands when the kill is.
+    let top = frame.shown.limit.map_or(frame.top, |limit| frame.y(limit));
+    let now = vec![(frame.x(0.0), top), (frame.x(0.0), frame.bottom)];
     scene.push(Shape::Line { through: now, ink: Ink::Muted, width: 2.0, dash: None });
     let (mut times, step) = ticks::times(frame.shown.from, frame.shown.to, TIMES);
     times.sort_by(|a, b| a.abs().total_cmp(&b.abs()));

@@ -1,6 +1,9 @@
 //! The report as Block Kit: one incident, or the replicas of a workload, right at a glance and within Slack's limits
 //! whatever the incidents hold.
 //!
+//! On a phone everything stands one below the other, so what is asked first comes first: what happens to whom and when,
+//! why, the picture, the function, the figures, where to look next.
+//!
 //! Each part has a budget of its own, counted in UTF-16 units after escaping, and what is still too long as a whole is
 //! laid out again with less detail.
 //!
@@ -12,9 +15,10 @@ use url::Url;
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::units::span;
 
-use super::suspects::code_block;
+use super::suspects::suspects;
 use super::text::{
-    address, code, date, expected, foreign, joined, linked, markup, section, usable,
+    address, capitalized, clock, code, date, foreign, joined, linked, markup, range, section,
+    usable, window, words,
 };
 use crate::message::{self, group};
 
@@ -116,25 +120,19 @@ fn laid_out(
     let ranked = group::ranked(incidents);
     let Some(worst) = ranked.first() else { return SlackMessageContent::new() };
     let emoji = emoji(worst.state);
-    let title = foreign(&format!("{emoji} {}", group::title(incidents)), HEADER);
-    let text = foreign(&format!("{emoji} {}", group::lock_screen(incidents)), detail.text);
+    let title = words(&format!("{emoji} {}", group::title(incidents)), HEADER);
+    let text = words(&format!("{emoji} {}", group::lock_screen(incidents)), detail.text);
     let header = SlackHeaderBlock::new(pt!(title)).with_block_id(SlackBlockId(around.key.into()));
     let mut blocks: Vec<SlackBlock> = vec![header.into()];
-    if ranked.len() > 1 {
+    let several = ranked.len() > 1;
+    if several {
         blocks.push(section(replicas(&ranked, detail)).into());
     }
-    let mut fields = fields(worst, detail);
-    if ranked.len() > 1 {
-        // Whose figures these are.
-        fields.insert(0, field("Worst", &service(worst, detail)));
-    } else {
-        fields.push(field("Service", &service(worst, detail)));
-    }
-    blocks.push(SlackSectionBlock::new().with_fields(fields).into());
-    blocks.extend(sentences(worst, detail).into_iter().map(|text| section(text).into()));
-    blocks.push(section(culprit(&ranked, detail)).into());
-    blocks.retain(|block| !is_empty(block));
+    blocks.push(section(sentences(worst, detail)).into());
     blocks.extend(around.plot.map(|file| plot(worst, file, detail)));
+    blocks.push(section(culprit(&ranked, detail)).into());
+    blocks.push(section(figures(worst, several, detail)).into());
+    blocks.retain(|block| !is_empty(block));
     let buttons = buttons(worst, around);
     if !buttons.is_empty() {
         blocks.push(SlackActionsBlock::new(buttons).into());
@@ -164,86 +162,74 @@ pub(super) fn emoji(state: State) -> &'static str {
 
 /// One line for each replica, the worst first, and a last one that counts the rest.
 fn replicas(ranked: &[&Incident], detail: &Detail) -> String {
-    let line = |incident: &&Incident| {
-        let name = code(&group::replica(incident), detail.replica);
-        let words = foreign(&group::line(incident), detail.replica);
-        format!("{} {name} {words}", emoji(incident.state))
-    };
-    let lines: Vec<String> = ranked.iter().take(detail.replicas).map(line).collect();
+    let shown = ranked.iter().take(detail.replicas);
+    let lines: Vec<String> = shown.map(|incident| replica(incident, detail.replica)).collect();
     joined(&lines, ranked.len() - lines.len())
 }
 
-/// What is asked first comes first: on a phone they stand one below the other.
-fn fields(incident: &Incident, detail: &Detail) -> Vec<SlackBlockText> {
-    let mut fields = Vec::new();
-    if let Some(kill) = incident.kill.filter(|_| !incident.state.is_closed()) {
-        fields.push(field("Killed about", &expected(&kill, incident.updated)));
-    }
-    fields.push(field("Memory", &foreign(&message::memory(incident), detail.field)));
-    if let Some(trend) = incident.trend {
-        let [low, high] = [trend.low, trend.high].map(message::hourly);
-        let pace = foreign(&message::pace(trend.slope), detail.field);
-        let range = foreign(&format!("{low} – {high}"), detail.field);
-        let label = if incident.state.is_closed() { "Grew by" } else { "Grows by" };
-        fields.push(field(label, &format!("{pace}\n({range})")));
-    }
-    fields.push(field("Since", &since(incident)));
-    fields
+/// One of several in a line, two on a phone.
+pub(super) fn replica(incident: &Incident, most: usize) -> String {
+    let name = code(&group::replica(incident), most);
+    format!("{} {name} · {}", emoji(incident.state), words(&group::line(incident), most))
 }
 
-/// Name, version, namespace and pod.
-fn service(incident: &Incident, detail: &Detail) -> String {
-    let target = &incident.target;
-    let version = target.version.as_deref().unwrap_or_default();
-    let name = format!("{} {version}", message::name(incident));
-    let place = [target.namespace.as_deref(), target.pod.as_deref()];
-    let place: Vec<&str> =
-        place.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect();
-    let lines = [name.trim_end().to_owned(), place.join("/")];
-    let lines = lines.iter().filter(|line| !line.is_empty());
-    lines.map(|line| foreign(line, detail.field)).collect::<Vec<_>>().join("\n")
-}
-
-/// When it began, and when and after how long it ended.
-fn since(incident: &Incident) -> String {
-    let opened = date(incident.opened);
-    match incident.closed {
-        Some(closed) => {
-            let lasted = span((closed.0 - incident.opened.0).max(0.0));
-            format!("{opened}\nended {}, after {lasted}", date(closed))
-        }
-        None => opened,
+/// How it ended, and the verdict, which is of the time before that.
+fn sentences(incident: &Incident, detail: &Detail) -> String {
+    let verdict = words(incident.verdict.sentence.trim(), detail.sentence);
+    let before = if incident.state.is_closed() { "*Before:* " } else { "" };
+    let evidence = words(incident.evidence.as_deref().unwrap_or_default().trim(), detail.sentence);
+    match (evidence.is_empty(), verdict.is_empty()) {
+        (_, true) => evidence,
+        (true, false) => format!("{before}{verdict}"),
+        (false, false) => format!("{evidence}\n{before}{verdict}"),
     }
-}
-
-fn field(label: &str, markup_of_ours: &str) -> SlackBlockText {
-    markup(format!("*{label}*\n{markup_of_ours}")).into()
-}
-
-/// The verdict's sentence and how it ended.
-fn sentences(incident: &Incident, detail: &Detail) -> Vec<String> {
-    let kind = incident.verdict.kind.as_str();
-    let verdict = foreign(incident.verdict.sentence.trim(), detail.sentence);
-    let mut sentences = vec![format!("*{kind}* {verdict}").trim_end().to_owned()];
-    let evidence = incident.evidence.as_deref().unwrap_or_default().trim();
-    if !evidence.is_empty() {
-        sentences.push(foreign(evidence, detail.sentence));
-    }
-    sentences
 }
 
 /// Who keeps the memory, or why nobody is named. Of a group the first that knows: replicas run the same program.
 fn culprit(ranked: &[&Incident], detail: &Detail) -> String {
     let known = ranked.iter().enumerate().find_map(|(place, incident)| {
-        let block = code_block(incident, detail)?;
+        let known = suspects(incident, detail)?;
         let of = code(&group::replica(incident), detail.replica);
-        Some(if place == 0 { block } else { format!("Of {of}:\n{block}") })
+        Some(if place == 0 { known } else { format!("Of {of}:\n{known}") })
     });
     let pending = || {
         let pending = ranked.iter().find_map(|incident| incident.culprit_pending.as_deref());
-        foreign(pending.unwrap_or_default().trim(), detail.sentence)
+        words(&capitalized(pending.unwrap_or_default().trim()), detail.sentence)
     };
     known.unwrap_or_else(pending)
+}
+
+/// The figures, each on a line with its label: Slack's own fields take two lines each on a phone. Growth is told in the
+/// unit that the verdict and the function are told in.
+fn figures(incident: &Incident, several: bool, detail: &Detail) -> String {
+    let closed = incident.state.is_closed();
+    let labelled = |label: &str, value: String| format!("*{label}* {value}");
+    let mut lines = vec![labelled("Memory", words(&message::memory(incident), detail.field))];
+    if let Some(trend) = incident.trend {
+        let pace = format!("{} ({})", trend.slope, range(&trend.low, &trend.high));
+        lines.push(labelled(if closed { "Grew" } else { "Grows" }, words(&pace, detail.field)));
+    }
+    if let Some(kill) = incident.kill.filter(|_| !closed) {
+        lines.push(labelled("Killed", window(&kill, incident.updated)));
+    }
+    // Of several, whose figures these are.
+    let label = if several { "Worst" } else { "Pod" };
+    lines.extend(place(incident, several, detail).map(|place| labelled(label, place)));
+    lines.join("\n")
+}
+
+/// Namespace and pod; of several without one, what else tells them apart.
+fn place(incident: &Incident, several: bool, detail: &Detail) -> Option<String> {
+    let target = &incident.target;
+    let given = |part: &Option<String>| {
+        let part = part.as_deref().unwrap_or_default().trim();
+        (!part.is_empty()).then(|| foreign(part, detail.field))
+    };
+    match (given(&target.namespace), given(&target.pod)) {
+        (Some(namespace), Some(pod)) => Some(format!("{namespace}/{pod}")),
+        (None, Some(pod)) => Some(pod),
+        (_, None) => several.then(|| foreign(&group::replica(incident), detail.field)),
+    }
 }
 
 fn plot(incident: &Incident, file: &str, detail: &Detail) -> SlackBlock {
@@ -278,15 +264,28 @@ fn context(
     let id = foreign(incident.id.trim(), detail.context);
     let id = if id.is_empty() { "incident".into() } else { id };
     let link = address(around.page, &["api", "v1", "incidents", &incident.id], None);
-    let as_of = format!("as of {}", date(incident.updated));
-    let pid = format!("pid {}", incident.target.pid);
+    let version = incident.target.version.as_deref().unwrap_or_default().trim();
+    let version = (!version.is_empty()).then(|| format!("version {version}"));
     let elements = [
-        as_of,
+        when(incident),
         linked(link.as_ref(), id),
-        pid,
+        version.map(|version| foreign(&version, detail.context)).unwrap_or_default(),
+        incident.verdict.kind.as_str().to_owned(),
+        format!("pid {}", incident.target.pid),
         concat!("oomen ", env!("CARGO_PKG_VERSION")).into(),
     ];
-    elements.map(|text| markup(text).into()).into()
+    let elements = elements.into_iter().filter(|text| !text.is_empty());
+    elements.map(|text| markup(text).into()).collect()
+}
+
+/// When it began and of when this is; once it is over, from when to when it lasted.
+fn when(incident: &Incident) -> String {
+    let opened = date(incident.opened);
+    let Some(closed) = incident.closed else {
+        return format!("since {opened}, as of {}", clock(incident.updated, incident.opened));
+    };
+    let lasted = span((closed.0 - incident.opened.0).max(0.0));
+    format!("{opened} – {} ({})", clock(closed, incident.opened), words(&lasted, 20))
 }
 
 #[cfg(test)]

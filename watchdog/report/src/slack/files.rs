@@ -1,7 +1,13 @@
 //! The steps beside the text: the plot, the heap profiles, and deleting plots that nothing shows any more.
 //!
-//! Each returns whether Slack was asked for something. None of them makes a report fail. One that fails is tried twice more and then left out; one that takes too long counts
-//! as failed before the pipeline's own deadline would.
+//! Each returns whether Slack was asked for something. None of them makes a report fail. One that fails is tried twice
+//! more and then left out; one that takes too long counts as failed before the pipeline's own deadline would.
+//!
+//! A plot is uploaded without a channel, so that only the message shows it: of a plot in the thread that a newer one has
+//! replaced, the thread would go on saying that a file was deleted. An image block may show any file that whoever posts it
+//! has access to (docs.slack.dev, "Slack file object"), and the app has access to what it uploaded. The plot of the end is
+//! replaced by none, so it goes into the thread and stays. Where Slack keeps refusing a file that stands in no channel,
+//! that is the only further plot.
 
 use std::future::Future;
 use std::time::Duration;
@@ -57,9 +63,10 @@ impl SlackSink {
         let (Some(incident), Some(root)) = (incidents.get(place), memory.root.clone()) else {
             return Ok(false);
         };
+        let over = is_over(incidents);
         let step = async {
             let Some(bytes) = self.draw(incident).await else { return Ok(None) };
-            self.upload(&root, plot_file(incident, bytes)).await.map(Some)
+            self.upload(over.then_some(&root), plot_file(incident, bytes)).await.map(Some)
         };
         let outcome = self.optional(memory, step).await?;
         if matches!(outcome, Outcome::Again) {
@@ -70,12 +77,12 @@ impl SlackSink {
             incident: crc32fast::hash(incident.id.as_bytes()),
             revision: incident.revision,
             kill: incident.kill.map(|kill| kill.estimate),
-            over: is_over(incidents),
+            over,
         });
         let Outcome::Done(Some(file)) = outcome else {
             return Ok(matches!(outcome, Outcome::LeftOut));
         };
-        memory.replace_plot(file);
+        memory.replace_plot(file, over);
         Ok(true)
     }
 
@@ -113,7 +120,7 @@ impl SlackSink {
             let profile = self.evidence.profile(&dump).await;
             match profile.filter(|bytes| (1..=MAX_PROFILE).contains(&bytes.len())) {
                 Some(bytes) => {
-                    self.upload(&root, profile_file(incident, bytes, ended)).await.map(Some)
+                    self.upload(Some(&root), profile_file(incident, bytes, ended)).await.map(Some)
                 }
                 None => Ok(None),
             }
@@ -129,7 +136,7 @@ impl SlackSink {
         Ok(!matches!(outcome, Outcome::Done(None)))
     }
 
-    /// Deletes a file that nothing shows any more. One that cannot be deleted stays in the thread.
+    /// Deletes a file that nothing shows any more. One that cannot be deleted stays.
     pub(super) async fn delete(
         &self,
         memory: &mut Memory,
@@ -182,8 +189,8 @@ impl SlackSink {
         Ok(Outcome::LeftOut)
     }
 
-    /// Uploads a file into the thread of `root`; returns its id.
-    async fn upload(&self, root: &Place, file: File) -> Result<String, SlackClientError> {
+    /// Uploads a file, into the thread of `root` or without showing it anywhere; returns its id.
+    async fn upload(&self, root: Option<&Place>, file: File) -> Result<String, SlackClientError> {
         let session = self.api.session();
         let mut request =
             SlackApiFilesGetUploadUrlExternalRequest::new(file.name, file.bytes.len());
@@ -192,9 +199,9 @@ impl SlackSink {
         self.api.send_file(announced.upload_url.0, &file.bytes, file.content_type).await?;
         let id = announced.file_id;
         let complete = SlackApiFilesComplete::new(id.clone()).with_title(file.title);
-        let mut request = SlackApiFilesCompleteUploadExternalRequest::new(vec![complete])
-            .with_channel_id(root.channel.clone())
-            .with_thread_ts(root.ts.clone());
+        let mut request = SlackApiFilesCompleteUploadExternalRequest::new(vec![complete]);
+        request.channel_id = root.map(|root| root.channel.clone());
+        request.thread_ts = root.map(|root| root.ts.clone());
         request.initial_comment = file.comment;
         session.files_complete_upload_external(&request).await?;
         Ok(id.0)

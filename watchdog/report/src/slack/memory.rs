@@ -52,6 +52,8 @@ pub(super) struct Memory {
     pub(super) tries: u8,
     /// Slack takes no files.
     pub(super) no_files: bool,
+    /// It does not show one that stands in no channel.
+    pub(super) shown_if_shared: bool,
 }
 
 /// Where a message stands: edits take the channel's id, not its name.
@@ -78,6 +80,9 @@ pub(super) struct Upload {
     pub(super) file: String,
     /// How often Slack refused to show it.
     pub(super) refused: u8,
+    /// Whether it stands in the thread, where it stays.
+    #[serde(default)]
+    pub(super) shared: bool,
 }
 
 /// What a plot is of.
@@ -129,6 +134,7 @@ impl Memory {
     pub(super) fn refuse(&mut self, image: &str) -> Option<String> {
         if let Some(plot) = self.plot.as_mut().filter(|plot| plot.file == image) {
             plot.refused = plot.refused.saturating_add(1);
+            self.shown_if_shared |= plot.refused >= MAX_REFUSALS && !plot.shared;
         }
         if self.shown.as_deref() == Some(image) {
             self.shown = None;
@@ -144,9 +150,11 @@ impl Memory {
         }
     }
 
-    /// A new plot takes the place of the older one.
-    pub(super) fn replace_plot(&mut self, file: String) {
-        if let Some(old) = self.plot.replace(Upload { file, refused: 0 })
+    /// A new plot takes the place of the older one. That is deleted once it is not shown any more, unless the thread would
+    /// say in its place that a file was deleted.
+    pub(super) fn replace_plot(&mut self, file: String, shared: bool) {
+        if let Some(old) = self.plot.replace(Upload { file, refused: 0, shared })
+            && !old.shared
             && self.old_files.len() < MAX_OLD_FILES
         {
             self.old_files.push(old.file);
@@ -205,8 +213,8 @@ mod tests {
     #[test]
     fn an_image_that_slack_keeps_refusing_is_left_out_and_the_older_one_stays() {
         let mut memory = Memory { shown: Some("F1".into()), ..Memory::default() };
-        memory.replace_plot("F1".into());
-        memory.replace_plot("F2".into());
+        memory.replace_plot("F1".into(), false);
+        memory.replace_plot("F2".into(), false);
         assert_eq!(memory.superseded(), None, "F1 is still shown");
         for _ in 0..MAX_REFUSALS {
             assert_eq!(memory.image(), Some("F2"));
@@ -216,6 +224,15 @@ mod tests {
         assert_eq!(memory.refuse("F1"), None, "nor is the older one taken any more");
         assert_eq!(memory.image(), None);
         assert_eq!(memory.superseded().map(String::as_str), Some("F1"));
+        assert!(memory.shown_if_shared);
+    }
+
+    #[test]
+    fn a_plot_in_the_thread_stays_there() {
+        let mut memory = Memory::default();
+        memory.replace_plot("F1".into(), true);
+        memory.replace_plot("F2".into(), false);
+        assert_eq!(memory.superseded(), None);
     }
 
     #[test]

@@ -3,17 +3,19 @@
 //! Slack notifies nobody of an edit, and of a reply only those who follow the thread. So the two turns that must not be
 //! missed, a near kill and a kill, are shown in the channel as well (`reply_broadcast`): each once for a message, which
 //! with the message itself makes three lines at most, however many replicas there are. A kill that nears while people
-//! have only just been called is left to the thread: it would tell them twice.
+//! have only just been called is left to the thread: it would tell them twice. What is shown in the channel has two lines:
+//! the message, which holds the rest, is not far above it.
 
 use std::collections::HashSet;
 
 use slack_morphism::prelude::*;
 use watchdog_core::incident::{Incident, State};
 
-use super::blocks::emoji;
+use super::blocks::{emoji, replica};
 use super::memory::{self, Memory, Told};
 use super::plan::now;
-use super::text::{code, date, expected, foreign, joined, markup};
+use super::suspects::sentence;
+use super::text::{clock, code, foreign, joined, markup, window, words};
 use crate::message::{self, group};
 
 /// Seconds after the post in which people are not called again for a kill that nears.
@@ -69,21 +71,58 @@ struct Piece<'a> {
     incident: &'a Incident,
     /// What is known of it once this is told.
     told: Told,
-    /// Its state, unless that was told.
-    turn: Vec<String>,
-    /// Its function, unless that was told.
-    function: Vec<String>,
+    /// Whether its state is new.
+    turned: bool,
+    /// Whether its function is.
+    named: bool,
+}
+
+impl Piece<'_> {
+    /// The state, and with what it rests on unless that is to be short.
+    fn turn(&self, several: bool, short: bool) -> Vec<String> {
+        let incident = self.incident;
+        if !self.turned {
+            return Vec::new();
+        }
+        let at = clock(incident.updated, incident.updated);
+        let memory = words(&message::memory(incident), LINE);
+        let title = words(&title(incident, several), LINE);
+        let mut lines =
+            vec![format!("{} *{title}*", emoji(incident.state)), format!("{memory} at {at}")];
+        if short {
+            return lines;
+        }
+        if let Some(kill) = incident.kill.filter(|_| !incident.state.is_closed()) {
+            lines.push(format!("Killed {}", window(&kill, incident.updated)));
+        }
+        let evidence = incident.evidence.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        lines.extend(evidence.map(|evidence| words(evidence, LINE)));
+        lines
+    }
+
+    /// What its function does, and its name in full.
+    fn function(&self) -> Vec<String> {
+        let Some(culprit) = self.incident.culprit.as_ref().filter(|_| self.named) else {
+            return Vec::new();
+        };
+        let name = code(&culprit.frame.function, NAME);
+        let place = message::place(&culprit.frame).map(|place| code(&place, NAME));
+        let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+        let over = self.incident.state.is_closed();
+        vec![sentence(culprit, over, LINE), format!("{name}{place}")]
+    }
+}
+
+/// What happens to one, under the name that the message has for it: of several that of its line there.
+fn title(incident: &Incident, several: bool) -> String {
+    let name = if several { group::replica(incident) } else { message::name(incident) };
+    // Asterisks in a name would end the bold.
+    format!("{name} {}", message::headline(incident)).replace('*', "∗")
 }
 
 /// What the thread does not tell yet; `None` when it tells all.
 pub(super) fn untold(memory: &Memory, incidents: &[Incident]) -> Option<News> {
-    let news = pieces(memory, incidents);
-    let first = news.first()?.incident;
-    let title = match news.len() {
-        1 => message::title(first),
-        _ => group::title(incidents),
-    };
-    let text = foreign(&format!("{} {title}", emoji(first.state)), LINE);
+    let mut news = pieces(memory, incidents, true);
     let any = |state| {
         let before = |piece: &Piece<'_>| memory.told.get(&memory::key(piece.incident));
         news.iter().any(|piece| {
@@ -95,15 +134,29 @@ pub(super) fn untold(memory: &Memory, incidents: &[Incident]) -> Option<News> {
     let broadcast = (killed && !memory.told_kill)
         || (near && !memory.told_near && !just_called)
         || (memory.frozen && State::ALL.into_iter().any(any));
-    let body = body(&news);
+    if broadcast {
+        // The function follows in a reply of its own.
+        news = pieces(memory, incidents, false);
+    }
+    let first = news.first()?.incident;
+    let several = incidents.len() > 1;
+    let title = if news.len() > 1 { group::title(incidents) } else { title(first, several) };
+    let title = words(&title, LINE);
+    let text = format!("{} {title}", emoji(first.state));
+    let body = match news.len() {
+        1 => joined(&[news[0].turn(several, broadcast), news[0].function()].concat(), 0),
+        _ if broadcast => format!("{} *{title}*\n{}", emoji(first.state), names(&news)),
+        2..=FEW => in_full(&news),
+        _ => in_short(&news),
+    };
     let told = news.iter().map(|piece| (memory::key(piece.incident), piece.told)).collect();
     let key = format!("{}{:08x}", place_in_thread(memory), checksum(&news));
     Some(News { key, broadcast, text, body, near, killed, told })
 }
 
 /// What is new of each incident, the most dangerous first. A function that the thread or the message has named of one
-/// replica is no news of another: they run the same program.
-fn pieces<'a>(memory: &Memory, incidents: &'a [Incident]) -> Vec<Piece<'a>> {
+/// replica is no news of another: they run the same program. Without `functions` they stay untold.
+fn pieces<'a>(memory: &Memory, incidents: &'a [Incident], functions: bool) -> Vec<Piece<'a>> {
     let mut named: HashSet<u32> = memory.told.values().map(|told| told.function).collect();
     named.insert(0);
     // Two of one key, by whatever accident, would tell the thread of each other's turns for ever.
@@ -115,17 +168,17 @@ fn pieces<'a>(memory: &Memory, incidents: &'a [Incident]) -> Vec<Piece<'a>> {
         if !seen.insert(key) {
             continue;
         }
-        let names = before.map_or(0, |told| told.names);
+        let (function, names) = before.map_or((0, 0), |told| (told.function, told.names));
         let mut told = Told { names, ..memory::told(incident) };
         let turned = before.is_none_or(|before| before.state != told.state);
-        let turn = if turned { turn(incident) } else { Vec::new() };
-        let mut function = Vec::new();
-        if names < MAX_NAMES && named.insert(told.function) {
-            function = self::function(incident);
+        let named = functions && names < MAX_NAMES && named.insert(told.function);
+        if named {
             told.names = names + 1;
+        } else if !functions {
+            told.function = function;
         }
-        if turned || !function.is_empty() {
-            news.push(Piece { incident, told, turn, function });
+        if turned || named {
+            news.push(Piece { incident, told, turned, named });
         }
     }
     news
@@ -142,53 +195,31 @@ fn checksum(news: &[Piece<'_>]) -> u32 {
     hasher.finalize()
 }
 
-/// In full of a few; of many a line each, below the functions.
-fn body(news: &[Piece<'_>]) -> String {
-    if news.len() <= FEW {
-        let lines = news.iter().flat_map(|piece| piece.turn.iter().chain(&piece.function));
-        return joined(&lines.cloned().collect::<Vec<_>>(), 0);
-    }
-    let line = |Piece { incident, .. }: &Piece<'_>| {
-        let replica = code(&group::replica(incident), NAME);
-        format!("{} {replica} {}", emoji(incident.state), foreign(&group::line(incident), LINE))
-    };
-    let functions = news
-        .iter()
-        .map(|piece| piece.function.join("\n"))
-        .filter(|text| !text.is_empty())
-        .take(FEW);
-    let parts: Vec<String> = functions.chain(news.iter().take(MAX_TOLD).map(line)).collect();
+/// Everything of a few.
+fn in_full(news: &[Piece<'_>]) -> String {
+    let lines = news.iter().flat_map(|piece| [piece.turn(true, false), piece.function()].concat());
+    joined(&lines.collect::<Vec<_>>(), 0)
+}
+
+/// Of many a line each, below the functions.
+fn in_short(news: &[Piece<'_>]) -> String {
+    let functions =
+        news.iter().map(|piece| piece.function().join("\n")).filter(|text| !text.is_empty());
+    let lines = news.iter().take(MAX_TOLD).map(|piece| replica(piece.incident, NAME));
+    let parts: Vec<String> = functions.take(FEW).chain(lines).collect();
     joined(&parts, news.len().saturating_sub(MAX_TOLD))
 }
 
-/// The incident's present state, with what it rests on.
-fn turn(incident: &Incident) -> Vec<String> {
-    let at = date(incident.closed.unwrap_or(incident.updated));
-    let title = foreign(&message::headline(incident), LINE);
-    let who = code(&group::replica(incident), NAME);
-    let memory = foreign(&message::memory(incident), LINE);
-    let emoji = emoji(incident.state);
-    let mut lines = vec![format!("{emoji} {who} *{title}*"), format!("{at}: {memory}")];
-    if let Some(kill) = incident.kill.filter(|_| !incident.state.is_closed()) {
-        let about = expected(&kill, incident.updated).replace('\n', " ");
-        lines.push(format!("Killed about {about}"));
+/// Of several no more than who they are, in one line.
+fn names(news: &[Piece<'_>]) -> String {
+    let name = |Piece { incident, .. }: &Piece<'_>| {
+        // No line ends between the two.
+        format!("{}\u{a0}{}", emoji(incident.state), foreign(&group::replica(incident), NAME))
+    };
+    let mut names: Vec<String> = news.iter().take(FEW).map(name).collect();
+    let more = news.len().saturating_sub(FEW);
+    if more > 0 {
+        names.push(format!("… {more} more"));
     }
-    let evidence = incident.evidence.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    lines.extend(evidence.map(|evidence| foreign(evidence, LINE)));
-    lines
-}
-
-/// Who keeps the memory.
-fn function(incident: &Incident) -> Vec<String> {
-    let Some(culprit) = &incident.culprit else { return Vec::new() };
-    let name = code(&culprit.frame.function, NAME);
-    let mut about = foreign(&message::share(culprit), LINE);
-    if let Some(rate) = message::rate(culprit) {
-        about.push_str("; it ");
-        about.push_str(&foreign(&rate, LINE));
-    }
-    let place = message::location(&culprit.frame).map(|place| code(&place, NAME));
-    let place = place.map_or_else(String::new, |place| format!(" {place}"));
-    let of = code(&group::replica(incident), NAME);
-    vec![format!("🔎 {name} {about}"), format!("{of}{place}")]
+    names.join(" · ")
 }

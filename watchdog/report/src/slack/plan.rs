@@ -104,6 +104,9 @@ fn plot_due(
         if drawn.over || is_over(incidents) {
             return !drawn.over;
         }
+        if memory.shown_if_shared {
+            return false;
+        }
         let id = crc32fast::hash(incident.id.as_bytes());
         let news = (drawn.incident, drawn.revision) != (id, incident.revision);
         let moved = match (drawn.kill, incident.kill) {

@@ -29,10 +29,9 @@ async fn text_comes_first_then_the_plot_then_the_profile() {
     assert_eq!(course(&server), expected);
     let [plot, profile] = &server.files()[..] else { panic!("{:?}", server.files()) };
     let root = &server.messages()[0];
-    for file in [plot, profile] {
-        assert!(file.completed && file.channel.as_ref() == Some(&root.channel), "{file:?}");
-        assert_eq!(file.thread_ts.as_ref(), Some(&root.ts));
-    }
+    assert!(plot.completed && plot.channel.is_none(), "only the message shows it: {plot:?}");
+    assert!(profile.completed && profile.channel.as_ref() == Some(&root.channel), "{profile:?}");
+    assert_eq!(profile.thread_ts.as_ref(), Some(&root.ts));
     assert_eq!((profile.name.as_str(), profile.bytes.len()), ("recommendations-7d9f.pb.gz", 1000));
     let shown = &server.messages()[1].blocks;
     let images: Vec<_> = shown.iter().filter(|block| block["type"] == "image").collect();
@@ -65,17 +64,17 @@ async fn a_turn_updates_the_message_and_is_told_in_the_thread() {
     let messages = server.messages();
     let replies: Vec<_> = messages.iter().filter(|message| message.thread_ts.is_some()).collect();
     assert!(replies.iter().all(|reply| reply.thread_ts.as_ref() == Some(&messages[0].ts)));
-    let body = |index: usize| replies[index].blocks[0]["text"]["text"].as_str().expect("text");
-    let named = "🔎 `services_recommendations::cache::remember` keeps 93 % of the growth";
+    let body = |index: usize| {
+        let body = replies[index].blocks[0]["text"]["text"].as_str().expect("text");
+        body.replace('\u{a0}', " ")
+    };
+    let named = "🔎 `cache::remember` keeps 93 % of the growth";
     assert!(body(0).starts_with(named), "{}", body(0));
-    assert!(body(0).ends_with("`services/recommendations/src/cache.rs:42`"), "{}", body(0));
-    assert!(body(1).contains("🚨 `recommendations-7d9f` *is about to be killed"), "{}", body(1));
+    let full = "`services_recommendations::cache::remember` at `src/cache.rs:42`";
+    assert!(body(0).ends_with(full), "{}", body(0));
+    assert!(body(1).starts_with("🚨 *recommendations is about to be killed"), "{}", body(1));
     assert!(body(1).contains("<!date^1795269770^"), "{}", body(1));
-    assert!(
-        body(2).contains("✅ `recommendations-7d9f` *recovered after 4 min 21 s*"),
-        "{}",
-        body(2)
-    );
+    assert!(body(2).starts_with("✅ *recommendations recovered after 4 min 21 s*"), "{}", body(2));
     assert!(body(2).ends_with("The growth stopped."), "{}", body(2));
 }
 
@@ -121,6 +120,29 @@ async fn a_kill_and_a_near_kill_are_shown_in_the_channel_once_each() {
     let seen = channel(&server).await;
     let emoji: Vec<_> = seen[1..].iter().map(|one| first_char(&one["text"])).collect();
     assert_eq!(emoji, [Some('🚨'), Some('💀')], "{seen:#?}");
+}
+
+#[tokio::test]
+async fn what_is_shown_in_the_channel_has_two_lines_and_the_function_follows_in_the_thread() {
+    let (server, mut story) = story(NOTHING).await;
+    story.tell(&[unnamed(confirmed())]).await.expect("told");
+    story.tell(&[later(State::Imminent, 300.0)]).await.expect("told");
+    assert_eq!(course(&server), ["post", "update", "reply", "reply"]);
+    let messages = server.messages();
+    let body = |index: usize| messages[index].blocks[0]["text"]["text"].as_str().expect("text");
+    let seen = channel(&server).await;
+    assert_eq!((seen.len(), &seen[1]["ts"]), (2, &Value::from(messages[2].ts.as_str())));
+    assert_eq!(body(2).lines().count(), 2, "{}", body(2));
+    assert!(body(2).starts_with("🚨 *recommendations is about to be killed"), "{}", body(2));
+    assert!(body(3).starts_with("🔎 `cache::remember` keeps 93"), "{}", body(3));
+
+    let (server, mut story) = self::story(NOTHING).await;
+    story.tell(&replicas(&[State::Confirmed; 5])).await.expect("told");
+    story.tell(&replicas(&[State::Killed; 5])).await.expect("told");
+    let reply = server.messages().pop().expect("a reply");
+    let body = reply.blocks[0]["text"]["text"].as_str().expect("text");
+    assert_eq!((channel(&server).await.len(), body.lines().count()), (2, 2), "{body}");
+    assert!(body.ends_with(" · … 2 more"), "{body}");
 }
 
 fn first_char(text: &Value) -> Option<char> {
@@ -302,8 +324,16 @@ async fn an_image_that_slack_never_takes_is_left_out() {
     story.tell(&[later(State::Confirmed, 5.0)]).await.expect("told");
     let messages = server.messages();
     let last = messages.last().expect("one");
-    assert!(last.text.contains("3 min 5 s"), "the words are up to date: {}", last.text);
+    assert!(
+        last.text.contains("3\u{a0}min\u{a0}5\u{a0}s"),
+        "the words are up to date: {}",
+        last.text
+    );
     assert!(last.blocks.iter().all(|block| block["type"] != "image"));
+    story.tell(&[later(State::Imminent, 300.0)]).await.expect("told");
+    assert_eq!(server.files().len(), 1, "nor would it take another that stands in no channel");
+    story.tell(&[later(State::Killed, 400.0)]).await.expect("told");
+    assert!(server.files()[1].thread_ts.is_some(), "but the thread takes that of the end");
 }
 
 #[tokio::test]
@@ -322,7 +352,11 @@ async fn plots_are_a_minute_apart_and_the_old_one_is_deleted_once_the_new_one_is
     story.tell(&near(130.0)).await.expect("told");
     assert_eq!(server.files().len(), 2, "nothing is news and the forecast is as it was");
     story.tell(&[later(State::Killed, 140.0)]).await.expect("told");
-    assert_eq!(server.files().len(), 3, "the end is always drawn");
+    let root = &server.messages()[0];
+    let files = server.files();
+    assert_eq!(files.len(), 3, "the end is always drawn");
+    assert_eq!(files[2].thread_ts.as_ref(), Some(&root.ts), "and stays in the thread");
+    assert!(files[1].deleted && !files[2].deleted && files[1].channel.is_none(), "{files:?}");
 }
 
 #[tokio::test]
