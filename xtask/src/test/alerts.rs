@@ -1,38 +1,48 @@
-//! The alert rules: accepted by promtool, tested by its unit tests, and each one's test seen to fail without it.
+//! The rules: accepted by promtool, tested by its unit tests, and each alert's test seen to fail without it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::lab::Folder;
 use super::tally::Tally;
 use crate::{root, sh};
 
-/// The rules that are shipped.
+/// The alerts that are shipped.
 pub(super) const RULES: &str = "alerts/oomen.rules.yaml";
-const TESTS: &str = "alerts/tests/oomen.test.yaml";
+/// What fleet views are computed with.
+const FLEET: &str = "alerts/oomen-fleet.rules.yaml";
+const TESTS: &str = "alerts/tests";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
     let root = root();
     let rules = fs::read_to_string(root.join(RULES)).context(RULES)?;
-    tally.check(
-        "alerts: promtool accepts the rules",
-        promtool(&["check", "rules"], &root.join(RULES)),
-    );
-    tally.check("alerts: unit tests", promtool(&["test", "rules"], &root.join(TESTS)));
+    for rules in [RULES, FLEET] {
+        let accepted = promtool(&["check", "rules"], &[root.join(rules)]);
+        tally.check(&format!("alerts: promtool accepts {rules}"), accepted);
+    }
+    tally.check("alerts: unit tests", promtool(&["test", "rules"], &tests()?));
     let muted = mutants(&rules);
     ensure!(!muted.is_empty(), "{RULES} has no alert");
     for (name, rules) in muted {
-        tally.check(&format!("alerts: the tests notice when {name} is mute"), noticed(&rules));
+        let alert = name.split(' ').next().unwrap_or_default();
+        let noticed = noticed(alert, &rules);
+        tally.check(&format!("alerts: the tests notice when {name} is mute"), noticed);
     }
     Ok(())
 }
 
-fn promtool(subcommand: &[&str], file: &Path) -> Result<()> {
-    sh::capture(Command::new("promtool").args(subcommand).arg(file), DEADLINE).map(|_| ())
+fn promtool(subcommand: &[&str], files: &[PathBuf]) -> Result<()> {
+    sh::capture(Command::new("promtool").args(subcommand).args(files), DEADLINE).map(|_| ())
+}
+
+fn tests() -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root().join(TESTS)).context(TESTS)?;
+    Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?)
 }
 
 /// The rules with one alert after the other made unable to fire.
@@ -53,20 +63,25 @@ fn mutants(rules: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn noticed(mutant: &str) -> Result<()> {
-    let folder = folder()?;
-    fs::write(folder.join("oomen.rules.yaml"), mutant)?;
-    let tests = folder.join("tests/oomen.test.yaml");
-    fs::copy(root().join(TESTS), &tests)?;
-    promtool(&["check", "rules"], &folder.join("oomen.rules.yaml"))?;
-    ensure!(promtool(&["test", "rules"], &tests).is_err(), "the unit tests pass without it");
+fn noticed(alert: &str, mutant: &str) -> Result<()> {
+    // The tests name the rules by where they lie, so they are copied beside the mutant.
+    let folder = Folder::new("alerts")?;
+    let rules = folder.path().join("oomen.rules.yaml");
+    fs::write(&rules, mutant)?;
+    fs::create_dir(folder.path().join("tests"))?;
+    let mut about = Vec::new();
+    for test in tests()? {
+        let text = fs::read_to_string(&test)?;
+        if text.contains(&format!("alertname: {alert}\n")) {
+            let copy = folder.path().join("tests").join(test.file_name().context("a file")?);
+            fs::write(&copy, text)?;
+            about.push(copy);
+        }
+    }
+    ensure!(!about.is_empty(), "no unit test is about it");
+    promtool(&["check", "rules"], &[rules])?;
+    ensure!(promtool(&["test", "rules"], &about).is_err(), "the unit tests pass without it");
     Ok(())
-}
-
-fn folder() -> Result<PathBuf> {
-    let folder = root().join("target/xtask/alerts");
-    fs::create_dir_all(folder.join("tests"))?;
-    Ok(folder)
 }
 
 #[cfg(test)]
