@@ -13,7 +13,7 @@
 use slack_morphism::prelude::*;
 use url::Url;
 use watchdog_core::incident::{Incident, State};
-use watchdog_core::units::span;
+use watchdog_core::units::{Bytes, span};
 
 use super::suspects::suspects;
 use super::text::{
@@ -206,7 +206,13 @@ fn figures(incident: &Incident, several: bool, detail: &Detail) -> String {
     let labelled = |label: &str, value: String| format!("*{label}* {value}");
     let mut lines = vec![labelled("Memory", words(&message::memory(incident), detail.field))];
     if let Some(trend) = incident.trend {
-        let pace = format!("{} ({})", trend.slope, range(&trend.low, &trend.high));
+        let mut pace = format!("{} ({})", trend.slope, range(&trend.low, &trend.high));
+        let slope = trend.slope.to_string();
+        if slope.ends_with("/s") {
+            // How much until somebody is back at the desk.
+            let hourly = Bytes((trend.slope.0 * 3600.0).max(0.0) as u64);
+            pace = format!("{pace}, {hourly} an hour");
+        }
         lines.push(labelled(if closed { "Grew" } else { "Grows" }, words(&pace, detail.field)));
     }
     if let Some(kill) = incident.kill.filter(|_| !closed) {
@@ -244,7 +250,7 @@ fn buttons(incident: &Incident, around: Surroundings<'_>) -> Vec<SlackActionBloc
     let dump = incident.dumps.last().map(String::as_str);
     let dump = |query| address(around.page, &["api", "v1", "heap-dumps", dump?], query);
     let buttons = [
-        ("page", "Watchdog", around.page.cloned().and_then(usable)),
+        ("page", "Watchdog", around.page.map(|page| card(page, incident)).and_then(usable)),
         ("flamegraph", "Flamegraph", dump(Some("format=flamegraph"))),
         ("heap-dump", "Heap dump", dump(Some("format=pprof"))),
         ("runbook", "Runbook", around.runbook.cloned().and_then(usable)),
@@ -254,6 +260,13 @@ fn buttons(incident: &Incident, around: Surroundings<'_>) -> Vec<SlackActionBloc
         Some(button.with_action_id(action.into()).into())
     };
     buttons.into_iter().filter_map(button).collect()
+}
+
+/// Where the page shows the incident's target.
+fn card(page: &Url, incident: &Incident) -> Url {
+    let mut url = page.clone();
+    url.set_fragment(Some(&message::clean(&incident.target.name)));
+    url
 }
 
 fn context(
