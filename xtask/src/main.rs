@@ -1,6 +1,7 @@
 //! The repository's own commands: demo, test, bench and the rules (tidy).
 
 mod bench;
+mod dashboards;
 mod demo;
 mod http;
 mod packages;
@@ -30,6 +31,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Install what the tests need and run every test; the last line is `N passed, N failed`.
     Test(test::Options),
+    /// Write dashboards/*.json from dashboards/source/.
+    Dashboards,
     /// Check the repository's own rules.
     Tidy(tidy::Options),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args).map(passed),
         Command::Bench(args) => bench::run(&args).map(passed),
+        Command::Dashboards => dashboards::run().map(|()| ExitCode::SUCCESS),
         Command::Test(options) => test::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     };

@@ -1,61 +1,70 @@
-//! The dashboards: their conventions, and that every query returns data from a real Prometheus during a leak.
+//! The dashboards: their files, their conventions, and that every query returns data from a real Prometheus during a
+//! leak, or is known to return none there.
 
 mod lint;
 mod queries;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::lab::Lab;
 use super::prometheus::Prometheus;
 use super::tally::Tally;
+use crate::dashboards;
 use crate::root;
 use queries::Query;
 
-const FOLDER: &str = "dashboards";
 /// The leak is told after some fifteen seconds; everything else is there before.
 const LEAK_IS_TOLD: Duration = Duration::from_secs(90);
 const DATA: Duration = Duration::from_secs(20);
+/// What a panel shows here: all of the lab's life.
+const SHOWN: Duration = Duration::from_secs(300);
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
-    let dashboards = dashboards()?;
-    for (name, dashboard) in &dashboards {
-        let found = lint::find(name, dashboard);
-        let outcome =
-            if found.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(found.join("\n"))) };
-        tally.check(&format!("dashboards: {name} keeps the conventions"), outcome);
+    let mut rendered = Vec::new();
+    let mut empty = BTreeMap::new();
+    for source in dashboards::sources()? {
+        let name = source.uid.clone();
+        tally.check(&format!("dashboards: {name} is as generated"), dashboards::check(&source));
+        let marked = source.expected_empty();
+        empty.extend(marked.map(|(place, why)| (format!("{name}: {place}"), why.to_owned())));
+        let dashboard = dashboards::render(&source)?;
+        let conventions = conventions(&name, &dashboard);
+        tally.check(&format!("dashboards: {name} keeps the conventions"), conventions);
+        rendered.push((name, dashboard));
     }
     let lab = Lab::start()?;
-    let prometheus = Prometheus::start(lab.watchdog)?;
+    let prometheus = Prometheus::start(&lab.watchdogs)?;
     tally.check("prometheus: the rules load and evaluate", rules(&prometheus));
     lab.leak()?;
     tally.check("prometheus: OomenMemoryLeak fires on a real leak", leak_is_told(&prometheus));
-    for (name, dashboard) in &dashboards {
+    for (name, dashboard) in &rendered {
         for query in queries::of(name, dashboard) {
-            tally
-                .check(&format!("dashboards: {} has data", query.place), data(&prometheus, &query));
+            match empty.get(&query.place) {
+                None => tally.check(
+                    &format!("dashboards: {} has data", query.place),
+                    data(&prometheus, &query),
+                ),
+                Some(why) => tally.check(
+                    &format!("dashboards: {} has none, as {why}", query.place),
+                    none(&prometheus, &query),
+                ),
+            }
         }
     }
     Ok(())
 }
 
-fn dashboards() -> Result<Vec<(String, Value)>> {
-    let mut dashboards = Vec::new();
-    for entry in fs::read_dir(root().join(FOLDER)).context(FOLDER)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let text = fs::read(&path).with_context(|| path.display().to_string())?;
-            let json = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-            dashboards.push((name, json));
-        }
+fn conventions(name: &str, dashboard: &Value) -> Result<()> {
+    let found = lint::find(name, dashboard);
+    if found.is_empty() {
+        return Ok(());
     }
-    ensure!(!dashboards.is_empty(), "{FOLDER}/ has no dashboard");
-    dashboards.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(dashboards)
+    bail!("{}", found.join("\n"))
 }
 
 fn rules(prometheus: &Prometheus) -> Result<()> {
@@ -76,8 +85,22 @@ fn leak_is_told(prometheus: &Prometheus) -> Result<()> {
 
 fn data(prometheus: &Prometheus, query: &Query) -> Result<()> {
     let found = prometheus
-        .wait(DATA, |prometheus| Ok(prometheus.series(&query.expression)? > 0))
+        .wait(DATA, |prometheus| Ok(series(prometheus, query)? > 0))
         .with_context(|| query.expression.clone())?;
     ensure!(found, "no data for {}", query.expression);
     Ok(())
+}
+
+/// It is a query all the same, and has to lose its mark once it returns something.
+fn none(prometheus: &Prometheus, query: &Query) -> Result<()> {
+    let found = series(prometheus, query).with_context(|| query.expression.clone())?;
+    ensure!(found == 0, "{found} series for {}: take away `empty`", query.expression);
+    Ok(())
+}
+
+fn series(prometheus: &Prometheus, query: &Query) -> Result<usize> {
+    if query.over_time {
+        return prometheus.series_over(&query.expression, SHOWN);
+    }
+    prometheus.series(&query.expression)
 }

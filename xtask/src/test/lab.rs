@@ -1,5 +1,6 @@
-//! A leak on this machine to look at: the release service with its watchdog beside it, no limit that really kills.
+//! A leak on this machine to look at: the release service with two watchdogs beside it, no limit that really kills.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,12 +18,13 @@ const LIMIT: &str = "256MiB";
 /// The limit is near after half a minute, well within the deadlines of those who wait for it.
 const LEAK_BYTES_PER_SECOND: u64 = 6 * 1024 * 1024;
 
-/// The service and its watchdog; both end when this is dropped.
+/// The service and its watchdogs; all end when this is dropped. Both watchdogs call their target the same, as those of
+/// two replicas do: what tells the two apart by the target alone fails here.
 pub(super) struct Lab {
-    /// Where the watchdog serves /metrics.
-    pub(super) watchdog: SocketAddr,
+    /// Where the watchdogs serve /metrics.
+    pub(super) watchdogs: [SocketAddr; 2],
     admin: SocketAddr,
-    _processes: [Background; 2],
+    _processes: [Background; 3],
     /// Last, so that it is removed after those that write into it.
     _folder: Folder,
 }
@@ -31,24 +33,34 @@ impl Lab {
     /// Starts both and waits until they are ready.
     pub(super) fn start() -> Result<Self> {
         let folder = Folder::new("lab")?;
-        let (public, admin, watchdog) = (free_port()?, free_port()?, free_port()?);
+        let (public, admin) = (free_port()?, free_port()?);
+        let watchdogs = [free_port()?, free_port()?];
+        let recorder = folder.path().join("recorder");
+        fs::create_dir_all(&recorder)?;
         let mut service = Background::start(
             Command::new(program("recommendations")?)
                 .args(["--listen", &public.to_string(), "--admin-listen", &admin.to_string()])
-                .env("SHOP_FAULTS", "on"),
+                .env("SHOP_FAULTS", "on")
+                .env("OOMEN_RECORDER_DIR", &recorder),
             &folder.path().join("recommendations.log"),
         )?;
         service.wait_until("ready", START, || is_ready(admin))?;
-        let mut oomen = Background::start(
-            Command::new(program("oomen")?)
-                .args(["watch", "--pid", &service.pid().to_string()])
-                .args(["--probe", &format!("http://{admin}"), "--limit", LIMIT])
-                .args(["--listen", &watchdog.to_string(), "--warm-up", "2s", "--data-dir"])
-                .arg(folder.path().join("dumps")),
-            &folder.path().join("oomen.log"),
-        )?;
-        oomen.wait_until("ready", START, || is_ready(watchdog))?;
-        Ok(Self { watchdog, admin, _processes: [oomen, service], _folder: folder })
+        // Its counter of requests is there from the first one on.
+        http::get(public, "/items/popular")?;
+        let watch = |number: usize, address: SocketAddr, more: &[&OsStr]| {
+            let mut oomen = Background::start(
+                watch(service.pid(), admin, address)?
+                    .arg(folder.path().join(format!("data-{number}")))
+                    .args(more),
+                &folder.path().join(format!("oomen-{number}.log")),
+            )?;
+            oomen.wait_until("ready", START, || is_ready(address))?;
+            anyhow::Ok(oomen)
+        };
+        let with_recorder = [OsStr::new("--recorder-dir"), recorder.as_os_str()];
+        let first = watch(1, watchdogs[0], &with_recorder)?;
+        let second = watch(2, watchdogs[1], &[])?;
+        Ok(Self { watchdogs, admin, _processes: [first, second, service], _folder: folder })
     }
 
     /// Makes the service leak.
@@ -59,6 +71,18 @@ impl Lab {
         ensure!((200..300).contains(&status), "the fault was refused with {status}: {body}");
         Ok(())
     }
+}
+
+/// A watchdog of the process, but for the value of its last flag, the data directory.
+fn watch(pid: u32, admin: SocketAddr, listen: SocketAddr) -> Result<Command> {
+    let mut command = Command::new(program("oomen")?);
+    command
+        .args(["watch", "--pid", &pid.to_string(), "--limit", LIMIT, "--warm-up", "2s"])
+        .args(["--probe", &format!("http://{admin}")])
+        .args(["--requests-url", &format!("http://{admin}/metrics")])
+        .args(["--requests-counter", "http_requests_total"])
+        .args(["--listen", &listen.to_string(), "--data-dir"]);
+    Ok(command)
 }
 
 /// A folder under target/ that is removed when this is dropped.

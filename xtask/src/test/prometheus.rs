@@ -1,10 +1,10 @@
-//! A real Prometheus that scrapes one address every second and evaluates the shipped rules.
+//! A real Prometheus that scrapes a few addresses every second, as pods of one namespace, and evaluates the shipped rules.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -25,11 +25,11 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it on a free port and waits until it has scraped `target` once.
-    pub(super) fn start(target: SocketAddr) -> Result<Self> {
+    /// Starts it on a free port and waits until it has scraped each of `targets` once.
+    pub(super) fn start(targets: &[SocketAddr]) -> Result<Self> {
         let folder = Folder::new("prometheus")?;
         let config = folder.path().join("prometheus.yml");
-        fs::write(&config, configuration(target, &root().join(RULES).to_string_lossy()))?;
+        fs::write(&config, configuration(targets, &root().join(RULES).to_string_lossy()))?;
         let addr = free_port()?;
         let mut server = Background::start(
             Command::new("prometheus")
@@ -41,7 +41,7 @@ impl Prometheus {
         )?;
         server
             .wait_until("ready", START, || matches!(http::get(addr, "/-/ready"), Ok((200, _))))?;
-        server.wait_until("up to date with its target", START, || scraped(addr))?;
+        server.wait_until("up to date with its targets", START, || scraped(addr, targets.len()))?;
         Ok(Self { addr, _server: server, _folder: folder })
     }
 
@@ -68,6 +68,16 @@ impl Prometheus {
         series(self.addr, query)
     }
 
+    /// How many series a query returns over the time until now, asked for every second, as a panel does.
+    pub(super) fn series_over(&self, query: &str, span: Duration) -> Result<usize> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let (start, end) = (now.saturating_sub(span).as_secs(), now.as_secs());
+        let query = http::encode(query);
+        let path = format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=1");
+        let data = api(self.addr, &path)?;
+        data["result"].as_array().map(Vec::len).context("no result in the answer")
+    }
+
     /// Waits until `done` holds; its last error or `false` when the time is over.
     pub(super) fn wait(
         &self,
@@ -85,15 +95,21 @@ impl Prometheus {
     }
 }
 
-fn configuration(target: SocketAddr, rules: &str) -> String {
+fn configuration(targets: &[SocketAddr], rules: &str) -> String {
+    let targets = targets.iter().zip(1..).map(|(target, number)| {
+        format!(
+            "  - targets: ['{target}']\n    labels: {{ namespace: shop, pod: recommendations-{number} }}\n"
+        )
+    });
     format!(
         "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: ['{rules}']\n\
-         scrape_configs:\n- job_name: oomen\n  static_configs:\n  - targets: ['{target}']\n"
+         scrape_configs:\n- job_name: oomen\n  static_configs:\n{}",
+        targets.collect::<String>()
     )
 }
 
-fn scraped(addr: SocketAddr) -> bool {
-    series(addr, "up == 1").is_ok_and(|found| found == 1)
+fn scraped(addr: SocketAddr, targets: usize) -> bool {
+    series(addr, "up == 1").is_ok_and(|found| found == targets)
 }
 
 fn series(addr: SocketAddr, query: &str) -> Result<usize> {
@@ -118,10 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_names_the_target_and_the_rules() {
-        let target = SocketAddr::from(([127, 0, 0, 1], 9911));
-        let text = configuration(target, "/r.yaml");
+    fn the_configuration_names_the_targets_and_the_rules() {
+        let targets = [9911, 9912].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let text = configuration(&targets, "/r.yaml");
         assert!(text.contains("\n  - targets: ['127.0.0.1:9911']\n"), "{text}");
+        assert!(text.contains("\n  - targets: ['127.0.0.1:9912']\n"), "{text}");
         assert!(text.contains("rule_files: ['/r.yaml']\n"), "{text}");
     }
 }

@@ -3,8 +3,15 @@
 use serde_json::Value;
 
 /// What stands for each variable; the scrape interval in the lab is a second.
-const VARIABLES: [(&str, &str); 4] =
-    [("$__rate_interval", "10s"), ("$job", ".+"), ("$instance", ".+"), ("$target", ".+")];
+const VARIABLES: [(&str, &str); 7] = [
+    ("$__rate_interval", "10s"),
+    ("$__range", "1m"),
+    ("$job", ".+"),
+    ("$namespace", ".*"),
+    ("$instance", ".+"),
+    ("$target", ".+"),
+    ("$ahead", "600"),
+];
 
 /// One query.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,30 +20,37 @@ pub(super) struct Query {
     pub(super) place: String,
     /// With its variables replaced.
     pub(super) expression: String,
+    /// Asked for over time, not only for now.
+    pub(super) over_time: bool,
 }
 
-/// Every query of the dashboard.
+/// Every query of the dashboard to Prometheus.
 pub(super) fn of(name: &str, dashboard: &Value) -> Vec<Query> {
-    let query = |place: String, expression: &str| Query {
+    let query = |place: String, expression: &str, over_time: bool| Query {
         place: format!("{name}: {place}"),
         expression: substituted(expression),
+        over_time,
     };
     let panels = list(&dashboard["panels"]).flat_map(|panel| {
         list(&panel["targets"]).map(move |target| {
             query(
                 format!("{} {}", text(&panel["title"]), text(&target["refId"])),
                 text(&target["expr"]),
+                target["instant"] != true,
             )
         })
     });
-    let annotations = list(&dashboard["annotations"]["list"]).map(|annotation| {
-        query(format!("annotation {}", text(&annotation["name"])), text(&annotation["expr"]))
-    });
+    let annotations = list(&dashboard["annotations"]["list"])
+        .filter(|annotation| annotation["datasource"]["type"] != "loki")
+        .map(|annotation| {
+            let place = format!("annotation {}", text(&annotation["name"]));
+            query(place, text(&annotation["expr"]), true)
+        });
     let variables = list(&dashboard["templating"]["list"])
         .filter(|variable| variable["type"] == "query")
         .map(|variable| {
             let asked = text(&variable["query"]["query"]);
-            query(format!("variable {}", text(&variable["name"])), &values_of_label(asked))
+            query(format!("variable {}", text(&variable["name"])), &values_of_label(asked), false)
         });
     panels.chain(annotations).chain(variables).collect()
 }
@@ -77,7 +91,10 @@ mod tests {
     fn every_query_is_found_with_its_variables_replaced() {
         let dashboard = json!({
             "panels": [{"title": "P", "targets": [{"refId": "A", "expr": "rate(x{job=~\"$job\"}[$__rate_interval])"}]}],
-            "annotations": {"list": [{"name": "N", "expr": "ALERTS"}]},
+            "annotations": {"list": [
+                {"name": "N", "expr": "ALERTS"},
+                {"name": "L", "expr": "{}", "datasource": {"type": "loki"}},
+            ]},
             "templating": {"list": [
                 {"name": "datasource", "type": "datasource"},
                 {"name": "job", "type": "query", "query": {"query": "label_values(up, job)"}},
@@ -86,6 +103,8 @@ mod tests {
         let queries = of("d", &dashboard);
         let places: Vec<_> = queries.iter().map(|query| query.place.as_str()).collect();
         assert_eq!(places, ["d: P A", "d: annotation N", "d: variable job"]);
+        let over_time: Vec<_> = queries.iter().map(|query| query.over_time).collect();
+        assert_eq!(over_time, [true, true, false]);
         assert_eq!(queries[0].expression, "rate(x{job=~\".+\"}[10s])");
         assert_eq!(queries[2].expression, "up{job!=\"\"}");
     }

@@ -1,0 +1,172 @@
+//! `cargo xtask dashboards`: writes Grafana's JSON in dashboards/ from the sources in dashboards/source/.
+
+mod field;
+mod panel;
+pub(crate) mod source;
+mod variables;
+mod words;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::root;
+use source::{Annotation, Dashboard};
+
+const FOLDER: &str = "dashboards";
+const SOURCES: &str = "dashboards/source";
+/// What every one of ours has: the links between them go by it.
+const TAG: &str = "oomen";
+/// Grafana 10.3's; later ones migrate it when they load it.
+const SCHEMA: u64 = 39;
+const RUNBOOKS: &str = "https://github.com/oomen-rs/oomen/tree/main/alerts/runbooks";
+
+/// Writes every dashboard and says which.
+pub(crate) fn run() -> Result<()> {
+    for dashboard in sources()? {
+        let path = path(&dashboard);
+        fs::write(&path, text(&dashboard)?).with_context(|| path.display().to_string())?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// The sources, by their uid.
+pub(crate) fn sources() -> Result<Vec<Dashboard>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(SOURCES)).context(SOURCES)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let read = toml::from_str::<Dashboard>(&text);
+            found.push(read.with_context(|| path.display().to_string())?);
+        }
+    }
+    ensure!(!found.is_empty(), "{SOURCES}/ has no source");
+    found.sort_by(|a, b| a.uid.cmp(&b.uid));
+    Ok(found)
+}
+
+/// Refuses a dashboard whose file is not what its source gives.
+pub(crate) fn check(dashboard: &Dashboard) -> Result<()> {
+    let path = path(dashboard);
+    let written = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    ensure!(
+        written == text(dashboard)?,
+        "{FOLDER}/{}.json is not what its source gives; run `cargo xtask dashboards`",
+        dashboard.uid
+    );
+    Ok(())
+}
+
+fn path(dashboard: &Dashboard) -> PathBuf {
+    root().join(FOLDER).join(format!("{}.json", dashboard.uid))
+}
+
+fn text(dashboard: &Dashboard) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&render(dashboard)?)? + "\n")
+}
+
+/// The dashboard as Grafana reads it.
+pub(crate) fn render(dashboard: &Dashboard) -> Result<Value> {
+    let variables = dashboard.variables.iter().map(|variable| variables::render(*variable));
+    let annotations = dashboard.annotations.iter().enumerate().map(annotation);
+    Ok(json!({
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "tags": [TAG, "memory"],
+        "schemaVersion": SCHEMA,
+        "version": 1,
+        "editable": false,
+        "timezone": "utc",
+        "graphTooltip": 1,
+        "refresh": dashboard.refresh,
+        "time": { "from": dashboard.from, "to": "now" },
+        "timepicker": {},
+        "links": links(),
+        "annotations": { "list": annotations.collect::<Vec<_>>() },
+        "templating": { "list": variables.collect::<Vec<_>>() },
+        "panels": panel::all(&dashboard.panels)
+            .with_context(|| format!("{SOURCES}: {}", dashboard.uid))?,
+    }))
+}
+
+/// To the others, with the same time and variables, and to the runbooks.
+fn links() -> Value {
+    json!([
+        {
+            "type": "dashboards", "title": "Oomen", "tags": [TAG], "asDropdown": false,
+            "includeVars": true, "keepTime": true, "targetBlank": false,
+            "icon": "dashboard", "tooltip": "", "url": "",
+        },
+        {
+            "type": "link", "title": "Runbooks", "url": RUNBOOKS, "targetBlank": true,
+            "asDropdown": false, "includeVars": false, "keepTime": false,
+            "icon": "doc", "tags": [], "tooltip": "What to do about each alert",
+        },
+    ])
+}
+
+/// The query stands twice: Loki's annotations read it at the top, Prometheus' in `target`.
+fn annotation((index, annotation): (usize, &Annotation)) -> Value {
+    let expression = source::selected(&annotation.expr);
+    let (kind, source) =
+        if annotation.loki { ("loki", "${loki}") } else { ("prometheus", variables::DATASOURCE) };
+    let mut target = json!({ "expr": expression, "refId": format!("Annotation{index}") });
+    if annotation.loki {
+        target["queryType"] = json!("range");
+    } else {
+        target["interval"] = json!("10s");
+    }
+    json!({
+        "name": annotation.name,
+        "datasource": { "type": kind, "uid": source },
+        "enable": annotation.enabled,
+        "hide": false,
+        "iconColor": annotation.color,
+        "expr": expression,
+        "target": target,
+        "titleFormat": annotation.title,
+        "textFormat": annotation.text,
+        "useValueForTime": annotation.value_is_time,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_are_read_and_rendered() {
+        let sources = sources().expect("sources that can be read");
+        for dashboard in &sources {
+            let rendered = render(dashboard).expect("a dashboard");
+            assert_eq!(rendered["uid"], dashboard.uid.as_str());
+            assert!(!rendered["panels"].as_array().expect("panels").is_empty());
+        }
+    }
+
+    #[test]
+    fn an_annotation_from_loki_asks_the_variable_for_its_source() {
+        let of = |loki| Annotation {
+            name: "N".into(),
+            color: "red".into(),
+            expr: "x{@target}".into(),
+            title: String::new(),
+            text: String::new(),
+            loki,
+            enabled: !loki,
+            value_is_time: false,
+            empty: None,
+        };
+        let (loki, prometheus) = (annotation((0, &of(true))), annotation((1, &of(false))));
+        assert_eq!(loki["datasource"], json!({ "type": "loki", "uid": "${loki}" }));
+        assert_eq!(loki["target"]["queryType"], "range");
+        assert_eq!(prometheus["datasource"]["uid"], variables::DATASOURCE);
+        assert_eq!(prometheus["expr"], prometheus["target"]["expr"]);
+        assert!(!prometheus["expr"].as_str().expect("text").contains('@'));
+    }
+}
