@@ -16,6 +16,14 @@ pub(super) const RULES: &str = "alerts/oomen.rules.yaml";
 /// What fleet views are computed with.
 const FLEET: &str = "alerts/oomen-fleet.rules.yaml";
 const TESTS: &str = "alerts/tests";
+const ALERTMANAGER: &str = "alerts/alertmanager.example.yaml";
+/// Alerts and who is told of them by the example.
+const ROUTES: [(&str, &[&str]); 4] = [
+    ("pager,chat", &["alertname=OomenMemoryLeak", "severity=critical", "target=orders"]),
+    ("chat", &["alertname=OomenMemoryLeak", "severity=warning", "target=orders"]),
+    ("chat", &["alertname=OomenWatchdogDown", "severity=warning"]),
+    ("nobody", &["alertname=OomenMemorySuspected", "severity=info", "target=orders"]),
+];
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
@@ -26,6 +34,13 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
         tally.check(&format!("alerts: promtool accepts {rules}"), accepted);
     }
     tally.check("alerts: unit tests", promtool(&["test", "rules"], &tests()?));
+    tally.check("alerts: amtool accepts the example", amtool(&["check-config", ALERTMANAGER]));
+    for (receivers, alert) in ROUTES {
+        let (file, told) =
+            (format!("--config.file={ALERTMANAGER}"), format!("--verify.receivers={receivers}"));
+        let routed = amtool(&[&["config", "routes", "test", &file, &told], alert].concat());
+        tally.check(&format!("alerts: {} goes to {receivers}", alert.join(" ")), routed);
+    }
     let muted = mutants(&rules);
     ensure!(!muted.is_empty(), "{RULES} has no alert");
     for (name, rules) in muted {
@@ -38,6 +53,11 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
 
 fn promtool(subcommand: &[&str], files: &[PathBuf]) -> Result<()> {
     sh::capture(Command::new("promtool").args(subcommand).args(files), DEADLINE).map(|_| ())
+}
+
+fn amtool(arguments: &[&str]) -> Result<()> {
+    let mut amtool = Command::new("amtool");
+    sh::capture(amtool.args(arguments).current_dir(root()), DEADLINE).map(|_| ())
 }
 
 fn tests() -> Result<Vec<PathBuf>> {
