@@ -142,6 +142,10 @@ fn made(link: Link, target: &str, instance: &str) -> Value {
             ("Its watchdog", format!("/d/oomen-watchdog?{here}&var-instance={instance}"))
         }
         Link::Page => ("The watchdog's page", format!("{page}{instance}/")),
+        Link::Card => (
+            "Function, heap and dumps on the watchdog's page",
+            format!("{page}{instance}/#{target}"),
+        ),
         Link::Flamegraph => (
             "Flamegraph of the heap now",
             format!("{page}{instance}/t/{target}/debug/pprof/heap?format=flamegraph"),
@@ -176,7 +180,8 @@ mod tests {
 
     #[test]
     fn names_in_links_are_escaped_and_every_link_leads_somewhere_of_its_own() {
-        let all = [Link::Target, Link::Watchdog, Link::Page, Link::Flamegraph, Link::Dumps];
+        let all =
+            [Link::Target, Link::Watchdog, Link::Page, Link::Card, Link::Flamegraph, Link::Dumps];
         let urls: Vec<_> = all.map(|link| of_series(link)["url"].to_string()).into();
         for (index, url) in urls.iter().enumerate() {
             assert!(!urls[..index].contains(url), "{url}");

@@ -155,6 +155,8 @@ pub(super) enum Link {
     Watchdog,
     /// The watchdog's own page.
     Page,
+    /// The page where it shows the target.
+    Card,
     /// The heap of now as a flamegraph.
     Flamegraph,
     /// The list of stored heap dumps.

@@ -77,28 +77,34 @@ fn rules(prometheus: &Prometheus) -> Result<()> {
 
 fn leak_is_told(prometheus: &Prometheus) -> Result<()> {
     let firing = r#"ALERTS{alertname="OomenMemoryLeak", alertstate="firing"}"#;
-    ensure!(prometheus.series(firing)? == 0, "it fires before anything leaks");
-    let fires = prometheus.wait(LEAK_IS_TOLD, |prometheus| Ok(prometheus.series(firing)? > 0))?;
+    ensure!(prometheus.series(firing)?.is_empty(), "it fires before anything leaks");
+    let fires =
+        prometheus.wait(LEAK_IS_TOLD, |prometheus| Ok(!prometheus.series(firing)?.is_empty()))?;
     ensure!(fires, "not within {} s", LEAK_IS_TOLD.as_secs());
     Ok(())
 }
 
+/// There is some, and its series have the labels that are shown of it and that links are made of.
 fn data(prometheus: &Prometheus, query: &Query) -> Result<()> {
     let found = prometheus
-        .wait(DATA, |prometheus| Ok(series(prometheus, query)? > 0))
+        .wait(DATA, |prometheus| Ok(!series(prometheus, query)?.is_empty()))
         .with_context(|| query.expression.clone())?;
     ensure!(found, "no data for {}", query.expression);
+    for series in series(prometheus, query)? {
+        let missing = query.labels.iter().find(|label| series[label.as_str()].is_null());
+        ensure!(missing.is_none(), "{series} has no {missing:?}: {}", query.expression);
+    }
     Ok(())
 }
 
 /// It is a query all the same, and has to lose its mark once it returns something.
 fn none(prometheus: &Prometheus, query: &Query) -> Result<()> {
-    let found = series(prometheus, query).with_context(|| query.expression.clone())?;
+    let found = series(prometheus, query).with_context(|| query.expression.clone())?.len();
     ensure!(found == 0, "{found} series for {}: take away `empty`", query.expression);
     Ok(())
 }
 
-fn series(prometheus: &Prometheus, query: &Query) -> Result<usize> {
+fn series(prometheus: &Prometheus, query: &Query) -> Result<Vec<Value>> {
     if query.over_time {
         return prometheus.series_over(&query.expression, SHOWN);
     }

@@ -63,19 +63,18 @@ impl Prometheus {
         Ok(rules.len())
     }
 
-    /// How many series an instant query returns now.
-    pub(super) fn series(&self, query: &str) -> Result<usize> {
+    /// The labels of each series that an instant query returns now.
+    pub(super) fn series(&self, query: &str) -> Result<Vec<Value>> {
         series(self.addr, query)
     }
 
-    /// How many series a query returns over the time until now, asked for every second, as a panel does.
-    pub(super) fn series_over(&self, query: &str, span: Duration) -> Result<usize> {
+    /// The labels of each series that a query returns over the time until now, asked for every second as by a panel.
+    pub(super) fn series_over(&self, query: &str, span: Duration) -> Result<Vec<Value>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let (start, end) = (now.saturating_sub(span).as_secs(), now.as_secs());
         let query = http::encode(query);
         let path = format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=1");
-        let data = api(self.addr, &path)?;
-        data["result"].as_array().map(Vec::len).context("no result in the answer")
+        Ok(labels(&api(self.addr, &path)?))
     }
 
     /// Waits until `done` holds; its last error or `false` when the time is over.
@@ -109,16 +108,20 @@ fn configuration(targets: &[SocketAddr], rules: &str) -> String {
 }
 
 fn scraped(addr: SocketAddr, targets: usize) -> bool {
-    series(addr, "up == 1").is_ok_and(|found| found == targets)
+    series(addr, "up == 1").is_ok_and(|found| found.len() == targets)
 }
 
-fn series(addr: SocketAddr, query: &str) -> Result<usize> {
+fn series(addr: SocketAddr, query: &str) -> Result<Vec<Value>> {
     let data = api(addr, &format!("/api/v1/query?query={}", http::encode(query)))?;
     match data["resultType"].as_str() {
-        Some("vector") => Ok(data["result"].as_array().map_or(0, Vec::len)),
-        Some("scalar") => Ok(1),
+        Some("vector") => Ok(labels(&data)),
         other => bail!("{query}: a result of type {other:?}"),
     }
+}
+
+fn labels(data: &Value) -> Vec<Value> {
+    let result = data["result"].as_array();
+    result.into_iter().flatten().map(|series| series["metric"].clone()).collect()
 }
 
 fn api(addr: SocketAddr, path: &str) -> Result<Value> {
