@@ -36,17 +36,29 @@ pub(crate) fn run() -> Result<()> {
 /// The sources, by their uid.
 pub(crate) fn sources() -> Result<Vec<Dashboard>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(root().join(SOURCES)).context(SOURCES)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let read = toml::from_str::<Dashboard>(&text);
-            found.push(read.with_context(|| path.display().to_string())?);
-        }
+    for path in files(SOURCES, "toml")? {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let read = toml::from_str::<Dashboard>(&text);
+        found.push(read.with_context(|| path.display().to_string())?);
     }
     ensure!(!found.is_empty(), "{SOURCES}/ has no source");
     found.sort_by(|a, b| a.uid.cmp(&b.uid));
     Ok(found)
+}
+
+/// Refuses a dashboard that no source gives.
+pub(crate) fn check_files() -> Result<()> {
+    let known: Vec<_> = sources()?.iter().map(path).collect();
+    let stray: Vec<_> =
+        files(FOLDER, "json")?.into_iter().filter(|path| !known.contains(path)).collect();
+    ensure!(stray.is_empty(), "{stray:?}: no source in {SOURCES}/ gives it");
+    Ok(())
+}
+
+fn files(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root().join(folder)).context(folder.to_owned())?;
+    let paths: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension)).collect())
 }
 
 /// Refuses a dashboard whose file is not what its source gives.

@@ -1,23 +1,25 @@
 //! The dashboards: their files, their conventions, and that every query returns data from a real Prometheus during a
 //! leak, or is known to return none there.
 
+mod links;
 mod lint;
 mod queries;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::lab::Lab;
+use super::lab::{self, Lab};
 use super::prometheus::Prometheus;
 use super::tally::Tally;
-use crate::dashboards;
-use crate::root;
+use crate::{dashboards, http, root};
 use queries::Query;
 
+const FIRING: &str = r#"ALERTS{alertname="OomenMemoryLeak", alertstate="firing"}"#;
 /// The leak is told after some fifteen seconds; everything else is there before.
 const LEAK_IS_TOLD: Duration = Duration::from_secs(90);
 const DATA: Duration = Duration::from_secs(20);
@@ -25,6 +27,7 @@ const DATA: Duration = Duration::from_secs(20);
 const SHOWN: Duration = Duration::from_secs(300);
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
+    tally.check("dashboards: every file has a source", dashboards::check_files());
     let mut rendered = Vec::new();
     let mut empty = BTreeMap::new();
     for source in dashboards::sources()? {
@@ -40,8 +43,13 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
     let lab = Lab::start()?;
     let prometheus = Prometheus::start(&lab.watchdogs)?;
     tally.check("prometheus: the rules load and evaluate", rules(&prometheus));
+    let before = prometheus.series(FIRING)?;
     lab.leak()?;
-    tally.check("prometheus: OomenMemoryLeak fires on a real leak", leak_is_told(&prometheus));
+    links_lead_somewhere(tally, &lab, &prometheus, &rendered)?;
+    tally.check(
+        "prometheus: OomenMemoryLeak fires on a real leak",
+        leak_is_told(&prometheus, &before),
+    );
     for (name, dashboard) in &rendered {
         for query in queries::of(name, dashboard) {
             match empty.get(&query.place) {
@@ -56,6 +64,32 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// At the leak's beginning: before it the heap is empty, and with little headroom left a watchdog spares the process.
+fn links_lead_somewhere(
+    tally: &mut Tally,
+    lab: &Lab,
+    prometheus: &Prometheus,
+    rendered: &[(String, Value)],
+) -> Result<()> {
+    let paths: BTreeSet<_> =
+        rendered.iter().flat_map(|(_, dashboard)| links::of(dashboard, lab::TARGET)).collect();
+    ensure!(!paths.is_empty(), "no dashboard links to a watchdog");
+    for path in &paths {
+        for watchdog in lab.watchdogs {
+            let leads = prometheus.wait(DATA, |_| leads(watchdog, path).map(|()| true));
+            let check = format!("dashboards: the link to {path} leads somewhere");
+            tally.check(&check, leads.map(drop));
+        }
+    }
+    Ok(())
+}
+
+fn leads(watchdog: SocketAddr, path: &str) -> Result<()> {
+    let (status, body) = http::get(watchdog, path)?;
+    ensure!(status == 200, "{status}: {}", String::from_utf8_lossy(&body));
     Ok(())
 }
 
@@ -75,11 +109,10 @@ fn rules(prometheus: &Prometheus) -> Result<()> {
     Ok(())
 }
 
-fn leak_is_told(prometheus: &Prometheus) -> Result<()> {
-    let firing = r#"ALERTS{alertname="OomenMemoryLeak", alertstate="firing"}"#;
-    ensure!(prometheus.series(firing)?.is_empty(), "it fires before anything leaks");
+fn leak_is_told(prometheus: &Prometheus, before: &[Value]) -> Result<()> {
+    ensure!(before.is_empty(), "it fires before anything leaks");
     let fires =
-        prometheus.wait(LEAK_IS_TOLD, |prometheus| Ok(!prometheus.series(firing)?.is_empty()))?;
+        prometheus.wait(LEAK_IS_TOLD, |prometheus| Ok(!prometheus.series(FIRING)?.is_empty()))?;
     ensure!(fires, "not within {} s", LEAK_IS_TOLD.as_secs());
     Ok(())
 }

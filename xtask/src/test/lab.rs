@@ -13,6 +13,8 @@ use serde_json::json;
 use crate::sh::Background;
 use crate::{http, release, root};
 
+/// What both watchdogs call the service.
+pub(super) const TARGET: &str = "recommendations";
 const START: Duration = Duration::from_secs(20);
 const LIMIT: &str = "256MiB";
 /// The limit is near after half a minute, well within the deadlines of those who wait for it.
@@ -77,7 +79,17 @@ impl Lab {
 fn watch(pid: u32, admin: SocketAddr, listen: SocketAddr) -> Result<Command> {
     let mut command = Command::new(program("oomen")?);
     command
-        .args(["watch", "--pid", &pid.to_string(), "--limit", LIMIT, "--warm-up", "2s"])
+        .args([
+            "watch",
+            "--pid",
+            &pid.to_string(),
+            "--name",
+            TARGET,
+            "--limit",
+            LIMIT,
+            "--warm-up",
+            "2s",
+        ])
         .args(["--probe", &format!("http://{admin}")])
         .args(["--requests-url", &format!("http://{admin}/metrics")])
         .args(["--requests-counter", "http_requests_total"])
