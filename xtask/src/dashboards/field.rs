@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::source::{Kind, Link, Panel, Query, Step, Style};
+use super::words::Words;
 
 /// Of the panel and, in its overrides, of single series or columns.
 pub(super) fn config(panel: &Panel) -> Value {
@@ -59,6 +60,7 @@ fn custom(panel: &Panel) -> Value {
 fn overrides(panel: &Panel) -> Vec<Value> {
     let mut overrides: Vec<_> = panel.names.iter().flat_map(|words| words.series()).collect();
     if panel.kind == Kind::Table {
+        overrides.extend(panel.labels.iter().map(|(name, words)| label(name, *words)));
         overrides.extend(panel.queries.iter().filter_map(column));
         overrides.extend(panel.links.iter().map(|link| of_column(*link)));
     } else {
@@ -90,6 +92,17 @@ fn style(style: Style, lower: &str) -> Option<Value> {
             { "id": "custom.fillBelowTo", "value": lower },
         ])),
     }
+}
+
+/// Of a column with a label that says one of these words.
+fn label(name: &str, words: Words) -> Value {
+    json!({
+        "matcher": { "id": "byName", "options": name },
+        "properties": [
+            { "id": "mappings", "value": words.mappings() },
+            { "id": "custom.cellOptions", "value": { "type": "color-text" } },
+        ],
+    })
 }
 
 /// Of a column with values.

@@ -39,6 +39,8 @@ fn render(panel: &Panel, id: usize, place: &Value) -> Result<Value> {
         return Ok(row);
     }
     ensure!(!panel.queries.is_empty(), "{}: no query", panel.title);
+    let table = panel.kind == Kind::Table;
+    ensure!(!(table && panel.words.is_some()), "{}: a table's words go by column", panel.title);
     let targets = panel
         .queries
         .iter()
@@ -195,10 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_a_place_is_refused() {
-        let text =
-            "title='T'\nkind='table'\ncolumns=['target']\n[[query]]\nexpr='u'\ncolumn='used'\n";
-        let panel: Panel = toml::from_str(text).expect("a panel");
-        assert!(all(&[panel]).is_err());
+    fn a_column_without_a_place_and_words_for_all_columns_are_refused() {
+        let good =
+            "title='T'\nkind='table'\ncolumns=['used']\n[[query]]\nexpr='u'\ncolumn='used'\n";
+        let panel = |text: &str| toml::from_str::<Panel>(text).expect("a panel");
+        assert!(all(&[panel(good)]).is_ok());
+        assert!(all(&[panel(&good.replace("['used']", "['target']"))]).is_err());
+        assert!(all(&[panel(&format!("words='state'\n{good}"))]).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What a dashboard's source says: one TOML file each, strict, with short names for what all of them repeat.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::variables::Variable;
@@ -116,8 +118,11 @@ pub(super) struct Panel {
     pub(super) no_value: Option<String>,
     #[serde(default)]
     pub(super) stack: bool,
-    /// The words that values stand for.
+    /// The words that values stand for; a table has them by column, as a figure may be the place of a word.
     pub(super) words: Option<Words>,
+    /// The words that a table's labels say.
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Words>,
     /// The words that series are named by: each gets its colour.
     pub(super) names: Option<Words>,
     /// The colour of the lowest values, then further ones with the value from which they hold.
