@@ -40,6 +40,7 @@ mod state_bound;
 mod support;
 #[cfg(test)]
 mod telling;
+#[cfg(test)]
 mod two_apps;
 #[cfg(test)]
 mod unprivileged;
