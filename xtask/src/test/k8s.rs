@@ -81,20 +81,22 @@ fn refuses_a_misspelling(python: &Python, rendered: &Path) -> Result<()> {
 struct Python(PathBuf);
 
 impl Python {
-    /// Makes it anew when the pins changed.
+    /// Makes it anew when the pins or the checkout's place changed.
     fn install() -> Result<Self> {
         let folder = root().join("target/xtask/venv");
         let python = Self(folder.join("bin"));
         let pins = fs::read_to_string(root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
+        // Its programs begin with the path that they were installed to.
+        let made = format!("# in {}\n{pins}", folder.display());
         let installed = folder.join("requirements.txt");
-        if fs::read_to_string(&installed).is_ok_and(|text| text == pins) {
+        if fs::read_to_string(&installed).is_ok_and(|text| text == made) {
             return Ok(python);
         }
         sh::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), INSTALL)?;
         let mut pip = python.command("pip");
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
         sh::run(pip.arg(root().join(REQUIREMENTS)), INSTALL)?;
-        fs::write(installed, pins)?;
+        fs::write(installed, made)?;
         Ok(python)
     }
 
