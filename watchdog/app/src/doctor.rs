@@ -243,16 +243,18 @@ async fn check_sinks(config: &Config, findings: &mut Vec<Finding>) {
     }
     for sink in sinks {
         let name = sink.name();
+        // Both ways to Slack have one section.
+        let section = name.strip_suffix("-webhook").unwrap_or(name);
         let answer = tokio::time::timeout(PATIENCE, sink.warm_up()).await;
         findings.push(match answer {
             Ok(Ok(())) => Good(format!("{name} can be told")),
             Ok(Err(error)) => Broken {
                 what: format!("{name} cannot be told: {error}"),
-                mend: format!("check [{name}] and the way out to it"),
+                mend: format!("check [{section}] and the way out to it"),
             },
             Err(_) => Broken {
                 what: format!("{name} does not answer within {PATIENCE:?}"),
-                mend: format!("check [{name}] and the way out to it"),
+                mend: format!("check [{section}] and the way out to it"),
             },
         });
     }

@@ -28,7 +28,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 use watchdog_core::incident::Incident;
 use watchdog_core::units::WallTime;
-use watchdog_report::pipeline::{Delivered, Observer};
+use watchdog_report::pipeline::{Ended, Observer};
 
 use client::{SignalClient, Transport};
 pub use config::{Batching, OtlpConfig, OtlpError};
@@ -156,9 +156,9 @@ impl Otlp {
 }
 
 impl Observer for Otlp {
-    /// A report has reached people: a span from the decision to the delivery.
-    fn delivered(&self, delivered: &Delivered<'_>) {
-        self.submit(|maker| maker.delivery(delivered));
+    /// A report has reached people, or was given up: a span from the decision to there.
+    fn ended(&self, ended: &Ended<'_>) {
+        self.submit(|maker| maker.delivery(ended));
     }
 }
 

@@ -77,32 +77,34 @@ pub struct SinkStats {
     pub dead: usize,
 }
 
-/// A piece of news that a sink has taken.
+/// A piece of news on its way to a sink, as it ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Delivered<'a> {
+pub struct Ended<'a> {
     /// The incident as it was told.
     pub incident: &'a Incident,
     /// To whom.
     pub sink: &'static str,
     /// When it was handed to the pipeline.
     pub submitted: WallTime,
-    /// When the attempt that worked began.
+    /// When the last attempt began.
     pub started: WallTime,
-    /// When the sink had taken it.
+    /// When the sink had taken it, or it was given up.
     pub finished: WallTime,
-    /// Attempts that it took.
+    /// How often it was tried.
     pub attempts: u32,
+    /// Why it was given up, if it was: until it is tried once more.
+    pub outcome: Result<(), &'a str>,
 }
 
-/// Is told of what was delivered. Must return at once.
+/// Is told of what was delivered and given up. Must return at once.
 pub trait Observer: Send + Sync + 'static {
-    /// A sink has taken a piece of news.
-    fn delivered(&self, delivered: &Delivered<'_>);
+    /// A sink has taken a piece of news, or it was given up.
+    fn ended(&self, ended: &Ended<'_>);
 }
 
 /// Nobody looks.
 impl Observer for () {
-    fn delivered(&self, _delivered: &Delivered<'_>) {}
+    fn ended(&self, _ended: &Ended<'_>) {}
 }
 
 /// Delivers incidents to every sink. Dropping it ends the workers at once; see [`Pipeline::drain`].

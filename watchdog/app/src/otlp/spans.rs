@@ -11,7 +11,7 @@ use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use watchdog_core::incident::{Incident, State};
 use watchdog_core::units::WallTime;
-use watchdog_report::pipeline::Delivered;
+use watchdog_report::pipeline::Ended;
 
 use super::StepRecord;
 use super::ids::TraceIds;
@@ -48,8 +48,8 @@ impl SpanMaker {
     }
 
     /// A revision of a report on its way to people.
-    pub(super) fn delivery(&self, delivered: &Delivered<'_>) -> SpanData {
-        let Delivered { incident, sink, submitted, started, finished, attempts } = *delivered;
+    pub(super) fn delivery(&self, ended: &Ended<'_>) -> SpanData {
+        let Ended { incident, sink, submitted, started, finished, attempts, outcome } = *ended;
         let ids = TraceIds::of(incident);
         let revision = incident.revision.to_string();
         let id = ids.span(&["report", sink, &revision, &finished.0.to_bits().to_string()]);
@@ -62,9 +62,12 @@ impl SpanMaker {
             KeyValue::new("oomen.report.state", incident.state.as_str()),
             KeyValue::new("oomen.report.attempts", i64::from(attempts)),
             KeyValue::new("oomen.report.waited_seconds", (started.0 - submitted.0).max(0.0)),
-            KeyValue::new("oomen.outcome", "done"),
+            KeyValue::new("oomen.outcome", if outcome.is_ok() { "done" } else { "failed" }),
         ];
         span.events.events = vec![event("last attempt", started, Vec::new())];
+        if let Err(reason) = outcome {
+            span.status = Status::error(short(reason));
+        }
         span
     }
 

@@ -80,14 +80,15 @@ fn config(url: &str) -> OtlpConfig {
     config
 }
 
-fn delivery(incident: &Incident) -> Delivered<'_> {
-    Delivered {
+fn delivery(incident: &Incident) -> Ended<'_> {
+    Ended {
         incident,
         sink: "slack",
         submitted: incident.updated,
         started: incident.updated.plus(0.5),
         finished: incident.updated.plus(2.0),
         attempts: 2,
+        outcome: Ok(()),
     }
 }
 
@@ -161,8 +162,8 @@ async fn a_whole_incident_arrives_as_one_trace_with_its_times_parents_and_attrib
     for change in [&suspected, &confirmed, &imminent, &with_name, &killed] {
         otlp.changed(change);
     }
-    otlp.delivered(&delivery(&confirmed));
-    otlp.delivered(&Delivered { sink: "loki", ..delivery(&killed) });
+    otlp.ended(&delivery(&confirmed));
+    otlp.ended(&Ended { sink: "loki", outcome: Err("no such tenant"), ..delivery(&killed) });
     let (started, finished) = (suspected.opened.plus(11.0), suspected.opened.plus(12.5));
     let step = StepRecord { incident: &confirmed, started, finished, outcome: Ok("dump-3") };
     otlp.heap_profile(&step);
@@ -237,7 +238,7 @@ async fn what_is_told_before_and_after_a_restart_of_the_watchdog_is_one_trace() 
     let collector = OtlpCollector::start().await.expect("a collector");
     let confirmed = later(&shop(), State::Confirmed, 10.0);
     let before = Otlp::start(&config(&collector.url())).expect("started");
-    before.delivered(&delivery(&confirmed));
+    before.ended(&delivery(&confirmed));
     soon(before.shutdown(SOON)).await;
     let after = Otlp::start(&config(&collector.url())).expect("started");
     after.changed(&later(&confirmed, State::Recovered, 90.0));
@@ -286,7 +287,7 @@ async fn what_waits_is_exported_at_the_end_in_batches_of_the_size_allowed() {
     let otlp = Otlp::start(&config).expect("started");
     let confirmed = later(&shop(), State::Confirmed, 10.0);
     for moved in 0..5 {
-        otlp.delivered(&Delivered {
+        otlp.ended(&Ended {
             finished: confirmed.updated.plus(f64::from(moved)),
             ..delivery(&confirmed)
         });
@@ -297,7 +298,7 @@ async fn what_waits_is_exported_at_the_end_in_batches_of_the_size_allowed() {
     let counts: Vec<_> = otlp.counts().collect();
     let traces = Counts { signal: "traces", exported: 5, lost: 0, waiting: 0 };
     assert_eq!(counts, [traces, Counts { signal: "logs", exported: 0, ..traces }]);
-    otlp.delivered(&delivery(&confirmed));
+    otlp.ended(&delivery(&confirmed));
     assert_eq!(otlp.counts().next(), Some(traces), "after the end there is nothing");
 }
 

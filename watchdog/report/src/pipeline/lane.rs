@@ -11,8 +11,8 @@ use watchdog_core::units::WallTime;
 
 use super::outbox::Outbox;
 use super::queue::{AfterFailure, Changes, Failure, Key, Next, Queue};
-use super::record::{Record, Snapshot};
-use super::{Delivered, Observer, Options, SinkStats, wall_now};
+use super::record::{Record, Snapshot, Told};
+use super::{Ended, Observer, Options, SinkStats, wall_now};
 use crate::sink::{Delivery, DeliveryError, ErrorKind, Progress, Sink};
 
 /// One sink with everything that waits for it.
@@ -141,7 +141,7 @@ impl Lane {
         let snapshot = Arc::new(snapshot);
         match self.attempt(Arc::clone(&snapshot)).await {
             Ok(progress) => self.stepped(key, &snapshot, progress, started),
-            Err(error) => self.failed(key, &snapshot, error),
+            Err(error) => self.failed(key, &snapshot, error, started),
         }
     }
 
@@ -157,24 +157,23 @@ impl Lane {
             told
         });
         count(&self.counts.delivered, told.len());
+        for Told { incident, .. } in &told {
+            let (sink, state) = (self.sink.name(), incident.state.as_str());
+            tracing::info!(sink, incident = incident.id, state, "report delivered");
+        }
+        self.observe(&told, attempts, started, Ok(()));
+    }
+
+    fn observe(&self, news: &[Told], attempts: u32, started: WallTime, outcome: Result<(), &str>) {
         let (sink, finished) = (self.sink.name(), wall_now());
-        for told in told {
-            let incident = &told.incident;
-            let (id, state) = (&incident.id, incident.state.as_str());
-            tracing::info!(sink, incident = id, state, "report delivered");
-            let submitted = told.submitted;
-            self.observer.delivered(&Delivered {
-                incident,
-                sink,
-                submitted,
-                started,
-                finished,
-                attempts,
-            });
+        for Told { incident, submitted } in news {
+            let (incident, submitted) = (incident.as_ref(), *submitted);
+            let ended = Ended { incident, sink, submitted, started, finished, attempts, outcome };
+            self.observer.ended(&ended);
         }
     }
 
-    fn failed(&self, key: Key, snapshot: &Snapshot, error: DeliveryError) {
+    fn failed(&self, key: Key, snapshot: &Snapshot, error: DeliveryError, started: WallTime) {
         let (may_pass, after) = match error.kind {
             ErrorKind::Permanent => (false, None),
             ErrorKind::Retry { after } => (true, after),
@@ -193,8 +192,9 @@ impl Lane {
                 count(&self.counts.retried, 1);
                 tracing::warn!(sink, incident = id, error, "report not delivered, trying again");
             }
-            AfterFailure::GiveUp => {
+            AfterFailure::GiveUp(untold, attempts) => {
                 count(&self.counts.failed, 1);
+                self.observe(&untold, attempts, started, Err(&error));
                 tracing::error!(sink, incident = id, error, "report given up until the next start");
             }
             AfterFailure::Skip => {

@@ -40,11 +40,10 @@ pub(super) enum Next {
 }
 
 /// What became of a step that failed.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum AfterFailure {
     TryAgain,
-    /// News was given up.
-    GiveUp,
+    /// This news was given up after so many attempts.
+    GiveUp(Vec<Told>, u32),
     /// Only a step or figures were.
     Skip,
 }
@@ -219,7 +218,11 @@ impl Queue {
             return AfterFailure::TryAgain;
         }
         let dead = Dead { reason: failure.text, may_pass: failure.may_pass };
-        if slot.record.give_up(dead) { AfterFailure::GiveUp } else { AfterFailure::Skip }
+        let untold = slot.record.untold();
+        match slot.record.give_up(dead) {
+            true => AfterFailure::GiveUp(untold, slot.failures),
+            false => AfterFailure::Skip,
+        }
     }
 
     /// The receiver takes something again: what was given up meanwhile has another chance. Returns those records.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use watchdog_core::incident::{Incident, State};
+use watchdog_core::incident::Incident;
 use watchdog_core::units::WallTime;
 
 /// Incidents of one message at most: a watchdog watches sixteen processes of a name.
@@ -85,7 +85,7 @@ pub(super) struct Snapshot {
     pub(super) unsure_since: Option<WallTime>,
 }
 
-/// A revision that was told just now.
+/// A revision on its way.
 pub(super) struct Told {
     pub(super) incident: Arc<Incident>,
     pub(super) submitted: WallTime,
@@ -137,10 +137,7 @@ impl Record {
             incident.target.workload.clone().unwrap_or_else(|| incident.target.name.clone())
         };
         let same = self.members.first().map(|first| workload(&first.incident));
-        same == Some(workload(incident))
-            && self.members.len() < MAX_MEMBERS
-            && self.is_open()
-            && incident.state != State::Gone
+        same == Some(workload(incident)) && self.members.len() < MAX_MEMBERS && self.is_open()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -189,7 +186,9 @@ impl Record {
         more: bool,
     ) -> Vec<Told> {
         let fits = memory.as_ref().is_none_or(|memory| memory.to_string().len() <= MAX_MEMORY);
-        self.memory = memory.filter(|_| fits);
+        if fits {
+            self.memory = memory;
+        }
         self.more = more;
         self.unsure_since = None;
         self.dead = None;
@@ -207,6 +206,14 @@ impl Record {
         told
     }
 
+    /// The news that was not told.
+    pub(super) fn untold(&self) -> Vec<Told> {
+        let owed = self.members.iter().filter(|one| one.told != Some(one.incident.revision));
+        let told =
+            |one: &Member| Told { incident: Arc::clone(&one.incident), submitted: one.submitted };
+        owed.map(told).collect()
+    }
+
     /// Forgets what cannot be delivered but news: steps and figures are not worth a dead letter. Returns whether news is
     /// among what is owed.
     pub(super) fn give_up(&mut self, dead: Dead) -> bool {
@@ -222,6 +229,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use watchdog_core::incident::State;
+
     use super::*;
 
     fn incident(id: &str, revision: u32) -> Arc<Incident> {

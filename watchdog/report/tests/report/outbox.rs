@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use watchdog_core::incident::{Incident, State};
-use watchdog_report::pipeline::{Delivered, Observer, Options, Pipeline};
+use watchdog_report::pipeline::{Ended, Observer, Options, Pipeline};
 use watchdog_report::sink::{self, Delivery, DeliveryError, Habits, Pace, Progress, Sink};
 
 use crate::sample::incident;
@@ -288,15 +288,15 @@ async fn figures_that_moved_go_only_to_a_sink_that_refreshes() {
     assert_eq!((fresh.calls().len(), other.calls().len()), (2, 1));
 }
 
-/// Remembers what was delivered.
+/// Remembers what was delivered and what was given up.
 #[derive(Default)]
-struct Witness(Mutex<Vec<(String, u32, bool)>>);
+struct Witness(Mutex<Vec<(String, u32, bool, Option<String>)>>);
 
 impl Observer for Witness {
-    fn delivered(&self, delivered: &Delivered<'_>) {
-        let ordered = delivered.submitted.0 <= delivered.started.0
-            && delivered.started.0 <= delivered.finished.0;
-        let entry = (delivered.incident.id.clone(), delivered.attempts, ordered);
+    fn ended(&self, ended: &Ended<'_>) {
+        let ordered = ended.submitted.0 <= ended.started.0 && ended.started.0 <= ended.finished.0;
+        let given_up = ended.outcome.err().map(str::to_owned);
+        let entry = (ended.incident.id.clone(), ended.attempts, ordered, given_up);
         self.0.lock().expect("entries").push(entry);
     }
 }
@@ -316,5 +316,15 @@ async fn whoever_looks_is_told_of_each_piece_of_news_and_the_attempts_it_took() 
     assert_eq!(pipeline.drain(SOON).await, 0);
     let seen = witness.0.lock().expect("entries").clone();
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert!(seen[0].1 >= 2 && seen[0].2, "{seen:?}");
+    assert!(seen[0].1 >= 2 && seen[0].2 && seen[0].3.is_none(), "{seen:?}");
+
+    *sink.answer.lock().expect("answer") = Answer::Refuse;
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink.clone())];
+    let elsewhere = dir.path().join("elsewhere");
+    let refused = Pipeline::resume(sinks, &Options::default(), &elsewhere, &observer);
+    let refused = refused.expect("an outbox");
+    refused.submit(&incident("b", State::Confirmed));
+    refused.drain(SOON).await;
+    let last = witness.0.lock().expect("entries").last().cloned().expect("an entry");
+    assert_eq!(last, ("b".into(), 1, true, Some("no such channel".into())));
 }

@@ -52,6 +52,6 @@ fn off_is_nothing() {
     let otlp = Otlp::off();
     assert!(otlp.log_layer::<tracing_subscriber::Registry>().is_none());
     otlp.changed(&later(&shop(), State::Gone, 1.0));
-    otlp.delivered(&delivery(&shop()));
+    otlp.ended(&delivery(&shop()));
     assert_eq!(otlp.counts().count(), 0);
 }
