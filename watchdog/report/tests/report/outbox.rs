@@ -288,9 +288,12 @@ async fn figures_that_moved_go_only_to_a_sink_that_refreshes() {
     assert_eq!((fresh.calls().len(), other.calls().len()), (2, 1));
 }
 
+/// The incident, the attempts, whether the times are in order, and why it was given up.
+type Entry = (String, u32, bool, Option<String>);
+
 /// Remembers what was delivered and what was given up.
 #[derive(Default)]
-struct Witness(Mutex<Vec<(String, u32, bool, Option<String>)>>);
+struct Witness(Mutex<Vec<Entry>>);
 
 impl Observer for Witness {
     fn ended(&self, ended: &Ended<'_>) {
