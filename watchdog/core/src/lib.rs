@@ -6,6 +6,7 @@
 pub mod culprit;
 pub mod detector;
 pub mod envelope;
+pub mod fit;
 pub mod forecast;
 pub mod gate;
 pub mod history;

@@ -11,6 +11,7 @@ pub mod loki;
 pub mod message;
 pub mod pipeline;
 pub mod plot;
+pub mod rules;
 pub mod sink;
 pub mod slack;
 pub mod terminal;
