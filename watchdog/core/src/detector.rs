@@ -9,6 +9,7 @@
 
 mod cadence;
 mod cause;
+mod fitting;
 mod grade;
 mod window;
 

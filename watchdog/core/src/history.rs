@@ -165,6 +165,13 @@ impl History {
         }
     }
 
+    /// When the oldest and the newest row were taken; `None` before the first.
+    pub fn span(&self) -> Option<(Moment, Moment)> {
+        let oldest = self.rings.iter().filter_map(|ring| ring.front()).map(|row| row.at);
+        let newest = self.rings.iter().filter_map(|ring| ring.back()).map(|row| row.at);
+        Some((Moment(oldest.reduce(f64::min)?), Moment(newest.reduce(f64::max)?)))
+    }
+
     /// All rows, oldest first: each ring for the time that finer ones no longer cover.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::with_capacity(self.rings[RINGS.len() - 1].len());
@@ -182,6 +189,12 @@ impl History {
         let ring = self.rings.iter().find(reaches).unwrap_or(&self.rings[RINGS.len() - 1]);
         let start = ring.partition_point(|row| row.at < from.0);
         ring.range(start..).take_while(move |row| row.at <= to.0).map(Row::from)
+    }
+
+    /// The rows of the longest ring whose spacing is at most `spacing` seconds, oldest first.
+    pub fn spaced(&self, spacing: f64) -> impl Iterator<Item = Row> + '_ {
+        let fits = RINGS.iter().rposition(|(own, _)| *own <= spacing).unwrap_or(0);
+        self.rings[fits].iter().map(Row::from)
     }
 
     /// The highest leak signal before `before` at a load of at least `load`, in the coarsest ring; `None` when such a

@@ -104,6 +104,16 @@ impl Window {
         self.envelope.full().is_some()
     }
 
+    /// The lowest and the highest that its envelope has been at, over all processes whose levels were lived with.
+    pub(super) fn lived(&self) -> Option<(f64, f64)> {
+        let now = self.envelope.buckets().map(|bucket| (bucket.min, bucket.min));
+        [self.segment.range(), self.workload.range()]
+            .into_iter()
+            .flatten()
+            .chain(now)
+            .reduce(|(low, high), (lower, higher)| (low.min(lower), high.max(higher)))
+    }
+
     pub(super) fn end_segment(&mut self, killed: bool) {
         for bucket in self.envelope.buckets() {
             self.segment.push(bucket.at, bucket.min);
