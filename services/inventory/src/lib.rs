@@ -1,0 +1,3 @@
+//! Inventory: the products of the shop and what is in stock.
+
+pub mod seed;
