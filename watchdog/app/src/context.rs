@@ -233,7 +233,7 @@ impl Context {
         }
     }
 
-    /// Notes a change of an incident and tells people if they are to be told.
+    /// Notes a change of an incident and tells whoever wants to know of it.
     pub fn changed(&self, change: &Change) {
         let incident = &change.incident;
         tracing::info!(
@@ -246,9 +246,8 @@ impl Context {
         );
         self.note(incident);
         self.otlp.changed(incident);
-        if change.tell {
-            self.pipeline.submit(incident);
-        } else if !incident.state.is_closed() {
+        self.pipeline.submit(incident);
+        if !change.tell && !incident.state.is_closed() {
             // A report may follow within a second: its connection is opened while there is time.
             self.pipeline.warm_up();
         }

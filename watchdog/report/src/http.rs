@@ -13,8 +13,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use url::Url;
 use watchdog_core::units::WallTime;
 
@@ -45,6 +45,7 @@ pub struct Endpoint {
     deadline: Duration,
     clock: Clock,
     repeatable: bool,
+    hint: fn(StatusCode) -> &'static str,
 }
 
 impl fmt::Debug for Endpoint {
@@ -64,11 +65,22 @@ impl Endpoint {
         let auth = options::auth(url, options)?;
         let headers = options::headers(auth.as_ref(), &options.headers)?;
         let secrets = secrets::all(url, auth.as_ref(), &options.headers);
-        let client = client(url.scheme() == "https", options.deadline)
+        let authorities = options.authorities.as_deref();
+        let client = client(url.scheme() == "https", authorities, options.deadline)
             .map_err(|error| EndpointError::Tls { shown: shown.clone(), reason: cause(&error) })?;
         let url = options::target(url, path);
         let (deadline, clock) = (options.deadline, options.clock.clone());
-        Ok(Self { client, url, shown, headers, secrets, deadline, clock, repeatable: false })
+        Ok(Self {
+            client,
+            url,
+            shown,
+            headers,
+            secrets,
+            deadline,
+            clock,
+            repeatable: false,
+            hint: answer::hint,
+        })
     }
 
     /// What the receiver is given twice counts once: no failure leaves it unsure whether to look before trying again.
@@ -81,6 +93,18 @@ impl Endpoint {
     #[must_use]
     pub fn hiding(mut self, secret: &str) -> Self {
         self.secrets.add(secret);
+        self
+    }
+
+    /// Says with other words how a refusal that stays is mended.
+    pub(crate) fn hinting(self, hint: fn(StatusCode) -> &'static str) -> Self {
+        Self { hint, ..self }
+    }
+
+    /// Another address of the same receiver; path and query are no secrets.
+    pub(crate) fn at(mut self, path: &str, query: Option<&str>) -> Self {
+        self.url.set_path(path);
+        self.url.set_query(query);
         self
     }
 
@@ -114,55 +138,58 @@ impl Endpoint {
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<(), DeliveryError> {
+        let mut response = self.send(Method::POST, content_type, headers, body).await?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let (text, whole) = read(&mut response, MAX_REASON, REASON_DEADLINE).await;
+        Err(self.refusal(&response, &String::from_utf8_lossy(&text), whole, MAX_DETAIL))
+    }
+
+    /// Sends once; whatever is answered within the deadline is an answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        content_type: &'static str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response, DeliveryError> {
         let request = self
             .client
-            .post(self.url.clone())
+            .request(method, self.url.clone())
             .headers(self.headers.clone())
             .headers(headers)
             .header(CONTENT_TYPE, HeaderValue::from_static(content_type))
             .body(body);
-        let Ok(sent) = tokio::time::timeout(self.deadline, request.send()).await else {
-            let within = self.deadline.as_millis();
-            return Err(DeliveryError::unsure(format!(
-                "{} did not answer within {within} ms",
-                self.shown
-            )));
-        };
-        let mut response = sent.map_err(|error| self.broken(&error))?;
-        if response.status().is_success() {
-            return Ok(());
+        match tokio::time::timeout(self.deadline, request.send()).await {
+            Ok(sent) => sent.map_err(|error| self.broken(&error)),
+            Err(_) => Err(DeliveryError::unsure(format!(
+                "{} did not answer within {} ms",
+                self.shown,
+                self.deadline.as_millis()
+            ))),
         }
-        let reason = self.reason(&mut response).await;
+    }
+
+    /// What an answer that is no success means. `said` is its text, or what matters of it; `whole` unless it was cut off.
+    /// Of it at most `most` characters are repeated.
+    pub(crate) fn refusal(
+        &self,
+        response: &Response,
+        said: &str,
+        whole: bool,
+        most: usize,
+    ) -> DeliveryError {
         let (status, headers) = (response.status(), response.headers());
         if status.is_redirection() {
             let to = answer::leads_to(&self.url, headers);
             let to = to.map(|host| self.secrets.hidden(&host, false));
-            return Err(answer::redirected(&self.shown, status, to.as_deref()));
+            return answer::redirected(&self.shown, status, to.as_deref());
         }
+        let text = clean(said).split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = truncated(&self.secrets.hidden(&text, !whole), most);
         let pause = answer::pause(headers, self.clock.now());
-        Err(answer::meaning(&self.shown, status, pause, &reason))
-    }
-
-    /// The beginning of a refusal's text, fit for a message. A broken body does not change that it is refused.
-    async fn reason(&self, response: &mut reqwest::Response) -> String {
-        let mut text = Vec::new();
-        let end = tokio::time::Instant::now() + REASON_DEADLINE;
-        let mut whole = false;
-        while text.len() < MAX_REASON {
-            match tokio::time::timeout_at(end, response.chunk()).await {
-                Ok(Ok(Some(part))) => {
-                    text.extend_from_slice(&part[..part.len().min(MAX_REASON - text.len())]);
-                }
-                Ok(Ok(None)) => {
-                    whole = true;
-                    break;
-                }
-                Ok(Err(_)) | Err(_) => break,
-            }
-        }
-        let text = clean(&String::from_utf8_lossy(&text));
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        truncated(&self.secrets.hidden(&text, !whole), MAX_DETAIL)
+        answer::meaning(&self.shown, status, pause, &reason, self.hint)
     }
 
     /// No answer came. Whether the report arrived is only sure as long as there was no connection.
@@ -187,9 +214,29 @@ impl Endpoint {
     }
 }
 
+/// The beginning of an answer's text, and whether it is all of it. A broken body does not change what was answered.
+pub(crate) async fn read(
+    response: &mut Response,
+    most: usize,
+    within: Duration,
+) -> (Vec<u8>, bool) {
+    let mut text = Vec::new();
+    let end = tokio::time::Instant::now() + within;
+    while text.len() < most {
+        match tokio::time::timeout_at(end, response.chunk()).await {
+            Ok(Ok(Some(part))) => {
+                text.extend_from_slice(&part[..part.len().min(most - text.len())]);
+            }
+            Ok(Ok(None)) => return (text, true),
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    (text, false)
+}
+
 /// A client for one address. Plain HTTP trusts no certificate: reading the system's costs memory, and fails in an image
 /// that has none.
-fn client(secure: bool, deadline: Duration) -> reqwest::Result<Client> {
+fn client(secure: bool, authorities: Option<&[u8]>, deadline: Duration) -> reqwest::Result<Client> {
     // reqwest wants the program to have chosen its cryptography, and panics otherwise. The one that loses this race chose
     // the same: ring is the only one linked.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -204,8 +251,12 @@ fn client(secure: bool, deadline: Duration) -> reqwest::Result<Client> {
         .pool_max_idle_per_host(0)
         // What takes longer has not sent anything yet; the rest of the deadline is for the answer.
         .connect_timeout(deadline / 2);
-    let builder = if secure { builder } else { builder.tls_certs_only([]) };
-    builder.build()
+    match authorities {
+        _ if !secure => builder.tls_certs_only([]),
+        Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem)?),
+        None => builder,
+    }
+    .build()
 }
 
 /// The innermost reason, without the address.

@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod http;
+pub mod kubernetes;
 pub mod labels;
 pub mod loki;
 pub mod message;

@@ -151,7 +151,8 @@ impl Pipeline {
     }
 
     /// Hands over an incident's present state, which replaces an older one that still waits. Never blocks. News is what
-    /// has a higher revision; without one, only sinks that refresh what they told are called.
+    /// has a higher revision; without one, only sinks that refresh what they told are called. A suspicion goes to those alone
+    /// that want it.
     pub fn submit(&self, incident: &Incident) {
         let incident = Arc::new(incident.clone());
         for (lane, _) in &self.lanes {

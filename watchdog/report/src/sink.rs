@@ -42,6 +42,8 @@ pub struct Habits {
     pub groups: bool,
     /// It wants the figures between two pieces of news as well.
     pub refreshes: bool,
+    /// It is told of what is only suspected as well.
+    pub suspicions: bool,
     /// How many steps it may be asked for.
     pub pace: Option<Pace>,
 }

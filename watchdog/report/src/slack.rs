@@ -269,7 +269,7 @@ impl Sink for SlackSink {
     }
 
     fn habits(&self) -> Habits {
-        Habits { groups: true, refreshes: true, pace: Some(PACE) }
+        Habits { groups: true, refreshes: true, pace: Some(PACE), ..Habits::default() }
     }
 
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> Attempt<'a> {

@@ -15,12 +15,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// As long as a name may be.
 const MAX_HOST: usize = 253;
 
-/// Whether to try again, and what failed. `reason` is the beginning of the answer's text, fit for a message.
+/// Whether to try again, and what failed. `reason` is the beginning of the answer's text, fit for a message; `hint` says how
+/// what stays is mended.
 pub(super) fn meaning(
     shown: &str,
     status: StatusCode,
     pause: Option<Duration>,
     reason: &str,
+    hint: fn(StatusCode) -> &'static str,
 ) -> DeliveryError {
     let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let text = format!("{shown} answered {}{said}", status.as_u16());
@@ -35,7 +37,8 @@ pub(super) fn meaning(
     }
 }
 
-fn hint(status: StatusCode) -> &'static str {
+/// How most receivers' refusals are mended.
+pub(super) fn hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN

@@ -23,11 +23,14 @@ pub struct HttpOptions {
     pub deadline: Duration,
     /// What time it is.
     pub clock: Clock,
+    /// Certificates (PEM) of the only authorities that may vouch for the receiver; the system's by default.
+    pub authorities: Option<Vec<u8>>,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { auth: None, headers: Vec::new(), deadline: POST_DEADLINE, clock: Clock::system() }
+        let (headers, clock) = (Vec::new(), Clock::system());
+        Self { auth: None, headers, deadline: POST_DEADLINE, clock, authorities: None }
     }
 }
 

@@ -88,6 +88,9 @@ impl Lane {
     }
 
     pub(super) fn submit(&self, incident: Arc<Incident>) {
+        if incident.told.is_none() && !self.sink.habits().suspicions {
+            return;
+        }
         let changes = self.change(|state| {
             if state.closed {
                 return Changes { given_up: vec![incident.id.clone()], ..Changes::default() };

@@ -140,7 +140,7 @@ impl Sink for SlackWebhookSink {
     }
 
     fn habits(&self) -> Habits {
-        Habits { groups: true, refreshes: false, pace: Some(PACE) }
+        Habits { groups: true, refreshes: false, pace: Some(PACE), ..Habits::default() }
     }
 
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> Attempt<'a> {

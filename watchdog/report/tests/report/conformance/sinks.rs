@@ -1,6 +1,7 @@
 //! Every sink that speaks HTTP, with secrets in every place that a person could put one.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use url::Url;
@@ -8,6 +9,8 @@ use watchdog_core::incident::Incident;
 use watchdog_fixtures::hostile::Mode;
 use watchdog_report::alertmanager::{AlertmanagerOptions, AlertmanagerSink};
 use watchdog_report::http::{Auth, HttpOptions};
+use watchdog_report::kubernetes::events::EventSink;
+use watchdog_report::kubernetes::{Api, ClusterOptions, Pod};
 use watchdog_report::loki::{LokiOptions, LokiSink};
 use watchdog_report::sink::{Delivery, DeliveryError, Sink};
 use watchdog_report::slack::webhook::SlackWebhookSink;
@@ -117,6 +120,13 @@ pub(super) fn cases() -> Vec<Case> {
             speaks: Speaks::Http,
         },
         Case {
+            name: "kubernetes",
+            sink: kubernetes,
+            secrets: &[TOKEN],
+            repeatable: true,
+            speaks: Speaks::Http,
+        },
+        Case {
             name: "slack's webhook",
             sink: slack_webhook,
             secrets: &[PASSWORD, BASIC, PATH, QUERY],
@@ -189,6 +199,26 @@ fn webhook_with_password(base: &str) -> Made {
         http: http(Some(auth)),
     };
     Made::new(WebhookSink::new(options).expect("a sink"))
+}
+
+/// What the kubelet mounts: a token, and the authority that the test's environment trusts, or another.
+static ACCOUNT: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().expect("a directory");
+    let trusted = std::env::var_os("SSL_CERT_FILE");
+    let trusted = trusted.map(|file| std::fs::read_to_string(file).expect("read"));
+    let other =
+        || rcgen::generate_simple_self_signed(["nobody".to_owned()]).expect("made").cert.pem();
+    std::fs::write(dir.path().join("token"), TOKEN).expect("written");
+    std::fs::write(dir.path().join("ca.crt"), trusted.unwrap_or_else(other)).expect("written");
+    dir
+});
+
+fn kubernetes(base: &str) -> Made {
+    let server = base.parse().expect("a URL");
+    let account_dir = ACCOUNT.path().to_owned();
+    let options = ClusterOptions { account_dir, deadline: DEADLINE, ..ClusterOptions::new(server) };
+    let pod = Pod { namespace: "shop".into(), name: "shop-7d9f".into(), uid: "0a-1".into() };
+    Made::new(EventSink::new(Api::new(options, pod)))
 }
 
 fn slack_webhook(base: &str) -> Made {
