@@ -1,6 +1,7 @@
 //! The configuration: a strict TOML file, overridden by flags. All mistakes are reported at once.
 
 mod heap;
+mod kubernetes;
 mod section;
 mod telling;
 
@@ -17,6 +18,7 @@ use watchdog_core::units::Bytes;
 
 use crate::cli::WatchArgs;
 pub use heap::{HeapConfig, PyroscopeConfig};
+pub use kubernetes::KubernetesConfig;
 use section::Section;
 pub use telling::{AlertmanagerConfig, LokiConfig, SlackConfig, TellingConfig, WebhookConfig};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub heap: HeapConfig,
     /// Where people are told.
     pub telling: TellingConfig,
+    /// What is written to the cluster that the watchdog runs in.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Address of the page as people reach it.
     pub page_url: Option<Url>,
     /// The detector's settings.
@@ -194,6 +198,7 @@ impl Config {
             state_interval: Some(DEFAULT_STATE_INTERVAL),
             heap: HeapConfig::default(),
             telling: TellingConfig::default(),
+            kubernetes: KubernetesConfig::read(&mut root, |name| std::env::var(name).ok()),
             page_url: args.page_url.clone().or(root.parsed("page_url")),
             detector: DetectorConfig::default(),
             json: args.json,

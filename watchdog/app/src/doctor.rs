@@ -57,6 +57,7 @@ pub async fn run(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     findings.push(heap::check_recorders(config.heap.recorder_dir.as_deref()));
     findings.push(check_listen(&config).await);
     check_sinks(&config, &mut findings).await;
+    findings.extend(check_rules(&config).await);
     findings.iter().for_each(print);
     let broken = findings.iter().any(|finding| matches!(finding, Broken { .. }));
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -222,6 +223,22 @@ async fn check_listen(config: &Config) -> Finding {
     }
 }
 
+/// Whether rules can be kept in the cluster, where they are to be.
+async fn check_rules(config: &Config) -> Option<Finding> {
+    let rules = config.kubernetes.as_ref()?.rules()?;
+    let mend = || "see docs/kubernetes.md".into();
+    Some(match tokio::time::timeout(PATIENCE, rules.check()).await {
+        Ok(Ok(())) => Good("rules can be kept in the cluster".into()),
+        Ok(Err(error)) => {
+            Broken { what: format!("no rules can be kept in the cluster: {error}"), mend: mend() }
+        }
+        Err(_) => {
+            let what = format!("the API server does not answer within {PATIENCE:?}");
+            Broken { what, mend: mend() }
+        }
+    })
+}
+
 /// Every place where people are told, asked as it is before a report.
 async fn check_sinks(config: &Config, findings: &mut Vec<Finding>) {
     let evidence: Arc<dyn Evidence> = Arc::new(NoEvidence);
@@ -237,7 +254,7 @@ async fn check_sinks(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(Lacking {
             what: "nobody is told: only the terminal".into(),
             mend: "--slack-channel with a token in OOMEN_SLACK_TOKEN or --slack-token-file, or \
-                   [slack], [alertmanager], [loki] or [webhook] in the configuration"
+                   [slack], [alertmanager], [loki], [webhook] or [kubernetes] in the configuration"
                 .into(),
         });
     }

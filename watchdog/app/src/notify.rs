@@ -34,8 +34,8 @@ pub async fn run(args: &NotifyArgs) -> anyhow::Result<ExitCode> {
     let sinks = configured(&config, &evidence)?;
     anyhow::ensure!(
         !sinks.is_empty(),
-        "nobody is configured to be told: give --slack-channel, or [slack], [alertmanager], [loki] or \
-         [webhook] in the configuration"
+        "nobody is configured to be told: give --slack-channel, or [slack], [alertmanager], [loki], \
+         [webhook] or [kubernetes] in the configuration"
     );
     let mut failed = 0;
     for sink in &sinks {

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use watchdog_core::history::Row;
 use watchdog_report::alertmanager::{AlertmanagerOptions, AlertmanagerSink};
 use watchdog_report::http::{Auth, HttpOptions};
+use watchdog_report::kubernetes::events::EventSink;
 use watchdog_report::loki::{LokiOptions, LokiSink};
 use watchdog_report::plot::Theme;
 use watchdog_report::sink::{Evidence, Sink};
@@ -130,6 +131,9 @@ pub fn configured(
             page: page.cloned(),
             http: HttpOptions::default(),
         })?));
+    }
+    if let Some(kubernetes) = config.kubernetes.as_ref().filter(|kubernetes| kubernetes.events) {
+        sinks.push(Box::new(EventSink::new(kubernetes.api.clone())));
     }
     Ok(sinks)
 }

@@ -134,13 +134,11 @@ pub fn server(lookup: impl Fn(&str) -> Option<String>) -> Result<Url, Kubernetes
 }
 
 /// Labels of the configuration, with our own.
-fn labels(given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, KubernetesError> {
-    let mut all = given.clone();
-    for (name, value) in given {
-        if !is_label(name, value) {
-            return Err(KubernetesError::Label(name.chars().take(MAX_LABEL).collect()));
-        }
+fn labels(given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, KubernetesError> {
+    if let Some((name, _)) = given.iter().find(|(name, value)| !is_label(name, value)) {
+        return Err(KubernetesError::Label(name.chars().take(MAX_LABEL).collect()));
     }
+    let mut all = given;
     for (name, value) in OWN_LABELS {
         if all.insert(name.into(), value.into()).is_some() {
             return Err(KubernetesError::OwnLabel(name.into()));
@@ -198,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_label_that_the_server_would_refuse_is_refused_at_the_start() {
-        let one = |name: &str, value: &str| labels(&[(name.into(), value.into())].into());
+        let one = |name: &str, value: &str| labels([(name.into(), value.into())].into());
         let taken = one("example.org/release", "kube-prometheus.1").expect("taken");
         assert_eq!(taken.len(), 3);
         let own = "app.kubernetes.io/name";

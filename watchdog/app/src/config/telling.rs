@@ -215,7 +215,7 @@ fn required(section: &mut Section, key: &'static str, present: bool, what: &str)
 }
 
 /// An address of HTTP. The text is not repeated in a mistake: it may hold a secret.
-fn http(section: &mut Section, key: &str, text: &str) -> Option<Url> {
+pub(super) fn http(section: &mut Section, key: &str, text: &str) -> Option<Url> {
     let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     if url.is_none() {
         section.mistake(key, "must be an address that begins with http:// or https://");

@@ -49,8 +49,11 @@ impl PrometheusRules {
     ///
     /// # Errors
     /// When a label would be refused.
-    pub fn new(api: Api, given: &BTreeMap<String, String>) -> Result<Self, KubernetesError> {
-        Ok(Self { api, labels: labels(given)? })
+    pub fn new(
+        api: Api,
+        given: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, KubernetesError> {
+        Ok(Self { api, labels: labels(given.into_iter().collect())? })
     }
 
     /// Whether rules could be kept: the kind is known, and the service account may do what it takes.
@@ -200,7 +203,7 @@ mod tests {
     }
 
     fn ours() -> Value {
-        object(&pod(), &name(&pod()), &labels(&BTreeMap::new()).expect("labels"))
+        object(&pod(), &name(&pod()), &labels(BTreeMap::new()).expect("labels"))
     }
 
     #[test]
