@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use services_kit::ApiError;
+use services_kit::catalogue::recommendations as metrics;
+use services_kit::openapi::{Api, routes as handlers};
 use services_kit::prometheus::{Error, IntCounter, IntGauge, Registry};
+use services_kit::{ApiError, Json, Path, Query};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::model::{ItemId, MAX_ORDER, Model, Recommendation};
 
@@ -30,16 +30,12 @@ pub(crate) struct Shop {
 impl Shop {
     /// A shop that knows nothing yet, with its metrics.
     pub(crate) fn register(registry: &Registry) -> Result<Self, Error> {
-        let orders = IntCounter::new("recommendations_orders_total", "Orders learned from.")?;
-        let items = IntGauge::new("recommendations_items", "Items known now.")?;
-        let evicted = IntCounter::new(
-            "recommendations_evicted_items_total",
-            "Items that gave way because the model was full.",
-        )?;
-        registry.register(Box::new(orders.clone()))?;
-        registry.register(Box::new(items.clone()))?;
-        registry.register(Box::new(evicted.clone()))?;
-        Ok(Self { model: Arc::default(), orders, items, evicted })
+        Ok(Self {
+            model: Arc::default(),
+            orders: metrics::ORDERS.plain_counter(registry)?,
+            items: metrics::ITEMS.plain_gauge(registry)?,
+            evicted: metrics::EVICTED.plain_counter(registry)?,
+        })
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Model) -> T) -> T {
@@ -56,18 +52,21 @@ impl Shop {
     }
 }
 
-pub(crate) fn routes(shop: Shop) -> Router {
-    Router::new()
-        .route("/recommendations/{item}", get(recommendations))
-        .route("/items/popular", get(popular))
-        .route("/orders", post(order))
+pub(crate) fn routes(shop: Shop) -> Api {
+    Api::new()
+        .routes(handlers!(recommendations))
+        .routes(handlers!(popular))
+        .routes(handlers!(order))
         .with_state(shop)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Page {
+    /// How many to list at most.
     #[serde(default = "Page::default_limit")]
+    #[param(minimum = 1, maximum = 50, default = 10)]
     limit: usize,
 }
 
@@ -88,54 +87,76 @@ impl Page {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Recommended {
+    #[schema(value_type = String)]
     item: ItemId,
     recommendations: Vec<Recommendation>,
 }
 
+/// What is most often bought with an item, filled up with what is popular.
+#[utoipa::path(
+    get,
+    path = "/recommendations/{item}",
+    params(("item" = String, Path, description = "The item."), Page),
+    responses((status = 200, body = Recommended)),
+)]
 async fn recommendations(
     State(shop): State<Shop>,
-    item: Result<Path<String>, PathRejection>,
-    page: Result<Query<Page>, QueryRejection>,
+    Path(item): Path<String>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Recommended>, ApiError> {
-    let Path(item) = item?;
     let item =
         ItemId::try_from(item).map_err(|error| ApiError::unprocessable(error.to_string()))?;
-    let limit = page?.limit()?;
+    let limit = page.limit()?;
     let recommendations = shop.read(|model| model.recommend(&item, limit));
     Ok(Json(Recommended { item, recommendations }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Popular {
     items: Vec<Recommendation>,
 }
 
+/// What is in most orders.
+#[utoipa::path(
+    get,
+    path = "/items/popular",
+    params(Page),
+    responses((status = 200, body = Popular)),
+)]
 async fn popular(
     State(shop): State<Shop>,
-    page: Result<Query<Page>, QueryRejection>,
+    Query(page): Query<Page>,
 ) -> Result<Json<Popular>, ApiError> {
-    let limit = page?.limit()?;
+    let limit = page.limit()?;
     Ok(Json(Popular { items: shop.read(|model| model.popular(limit)) }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Order {
+    /// Which items were bought together, 1 to 50.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 50)]
     items: Vec<ItemId>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Learned {
     learned_items: usize,
 }
 
+/// Learns which items were bought together.
+#[utoipa::path(
+    post,
+    path = "/orders",
+    request_body = Order,
+    responses((status = 200, body = Learned)),
+)]
 async fn order(
     State(shop): State<Shop>,
-    order: Result<Json<Order>, JsonRejection>,
+    Json(Order { items }): Json<Order>,
 ) -> Result<Json<Learned>, ApiError> {
-    let Json(Order { items }) = order?;
     if !(1..=MAX_ORDER).contains(&items.len()) {
         return Err(ApiError::unprocessable(format!(
             "the order has {} items, it must have 1 to {MAX_ORDER}",

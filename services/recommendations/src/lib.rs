@@ -13,21 +13,18 @@ pub mod cache;
 mod item;
 pub mod model;
 
-use services_kit::Service;
-use services_kit::prometheus::{Error, Registry};
+use services_kit::{Kit, Service};
 
 use crate::api::Shop;
-use crate::cache::{BoundedCache, UnboundedCache};
+use crate::cache::UnboundedCache;
 
-/// The service with its faults, ready to start.
+/// The service with its faults, ready to start. It needs none of the others and answers whoever asks.
 ///
 /// # Errors
 /// When two of its metrics have one name.
-pub fn service() -> Result<Service, Error> {
-    let registry = Registry::new();
-    let shop = Shop::register(&registry)?;
-    Ok(Service::new("recommendations", api::routes(shop))
-        .metrics(registry)
-        .fault("unbounded-cache", UnboundedCache::default())
-        .fault("bounded-cache", BoundedCache::default()))
+pub async fn service(kit: Kit) -> anyhow::Result<Service> {
+    let shop = Shop::register(kit.registry())?;
+    Ok(Service::new(kit, api::routes(shop))
+        .open()
+        .fault("unbounded-cache", UnboundedCache::default()))
 }

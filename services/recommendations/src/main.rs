@@ -1,6 +1,7 @@
 //! The `recommendations` program.
 
 use clap::Parser;
+use services_kit::Peer;
 
 services_kit::probe::install!();
 
@@ -13,6 +14,6 @@ struct Cli {
 }
 
 fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    services_kit::run(services_recommendations::service()?, &cli.options)
+    let cli: Cli = services_kit::parse(Peer::Recommendations);
+    services_kit::run(Peer::Recommendations, cli.options, services_recommendations::service)
 }

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use crate::item::{BadItemId, ItemId};
 
@@ -33,7 +34,7 @@ struct Item {
 }
 
 /// Why an item is recommended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It was bought together with the item asked about; the score counts those orders.
@@ -43,9 +44,10 @@ pub enum Reason {
 }
 
 /// One recommended item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Recommendation {
     /// The item.
+    #[schema(value_type = String)]
     pub item: ItemId,
     /// Orders, see [`Reason`].
     pub score: u64,

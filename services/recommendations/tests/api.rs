@@ -9,18 +9,12 @@
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use services_kit::{LogFormat, Options, Running, Switch};
+use services_kit::openapi::disagreements;
+use services_kit::{Kit, Options, Peer, Running};
 
 async fn start() -> (Running, String) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = Options {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        log: "info".into(),
-        log_format: LogFormat::Text,
-        faults: Switch::Off,
-    };
-    let service = services_recommendations::service().unwrap().start(&options).await.unwrap();
+    let kit = Kit::new(Peer::Recommendations, Options::on_free_ports().unwrap()).unwrap();
+    let service = services_recommendations::service(kit).await.unwrap().start().await.unwrap();
     let base = format!("http://{}", service.public_address);
     (service, base)
 }
@@ -89,7 +83,8 @@ async fn orders_that_make_no_sense_are_refused_with_a_reason_and_teach_nothing()
         let shown: String = body.chars().take(40).collect();
         let (status, answer) = order(&base, body).await;
         assert_eq!(status, expected, "{shown}: {answer}");
-        assert!(answer["error"].as_str().is_some_and(|error| !error.is_empty()), "{shown}");
+        let message = answer["error"]["message"].as_str();
+        assert!(message.is_some_and(|message| !message.is_empty()), "{shown}: {answer}");
     }
     assert_eq!(get(format!("{base}/items/popular")).await.1, json!({"items": []}));
 }
@@ -119,7 +114,7 @@ async fn questions_that_make_no_sense_are_refused_with_a_reason() {
     ] {
         let (status, body) = get(format!("{base}{path}")).await;
         assert_eq!(status, expected, "{path}: {body}");
-        assert!(body["error"].is_string(), "{path}: {body}");
+        assert!(body["error"]["code"].is_string(), "{path}: {body}");
     }
 }
 
@@ -132,4 +127,10 @@ async fn what_was_learned_shows_in_the_metrics() {
     for line in ["recommendations_orders_total 1", "recommendations_items 2"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn the_document_and_the_routes_agree() {
+    let (service, _) = start().await;
+    assert_eq!(disagreements(&service).await.unwrap(), Vec::<String>::new());
 }
