@@ -110,6 +110,8 @@ function show(route, content, back) {
     heading.focus({ preventScroll: true });
   }
   if (same) announce(heading.textContent);
+  const shelf = main.querySelector(".shelves [aria-current]");
+  if (shelf) shelf.closest("ul").scrollLeft = shelf.offsetLeft - shelf.offsetWidth;
   scrollTo({ top: back ?? 0, behavior: "instant" });
   before = route;
 }

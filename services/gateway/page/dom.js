@@ -59,7 +59,7 @@ export function plural(count, one, many = `${one}s`) {
 
 /** A product's picture. One that cannot be had leaves its place empty. */
 export function picture(product, alt = "", lazy = true) {
-  const hide = (event) => event.target.classList.add("missing");
+  const hide = (event) => event.target.replaceWith(h("span", { class: "picture" }));
   const loading = lazy ? "lazy" : "eager";
   return h("img", { class: "picture", src: product.picture, alt, width: 400, height: 400, loading, onerror: hide });
 }

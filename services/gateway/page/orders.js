@@ -12,14 +12,6 @@ const STEPS = [
 
 const STATES = { placed: "Placed", reserved: "Reserved", paid: "Paid", notified: "Confirmed", cancelled: "Cancelled" };
 
-const REASONS = {
-  out_of_stock: "Somebody was faster: not everything was in stock any more.",
-  card_declined: "The card was declined.",
-  insufficient_funds: "There was not enough on the card.",
-  provider_error: "The payment provider did not answer, also not when asked again.",
-  customer: "You cancelled it.",
-};
-
 /** Milliseconds between two looks at an order: the first, the last, and what is between them. */
 const FIRST = 400;
 const LONGEST = 8000;
@@ -112,7 +104,7 @@ function progress(order) {
   };
   const end = cancelled && h("li", { class: "ended", "aria-current": "step" }, h("span", { class: "dot" }, icon("cross")),
     h("span", { class: "title" }, "Cancelled"),
-    h("span", { class: "quiet small" }, REASONS[order.reason] ?? order.reason ?? "", " ", reached.has("cancelled") && clock(reached.get("cancelled"))));
+    h("span", { class: "quiet small" }, order.reason ?? "", " ", reached.has("cancelled") && clock(reached.get("cancelled"))));
   return h("ol", { class: "steps", role: "list", "aria-label": "Progress" }, shown.map(step), end);
 }
 
@@ -162,7 +154,7 @@ async function follow(place, at, order, note, signal) {
         pause = FIRST;
         note.textContent = "";
         show(place, now, note, signal);
-        announce(`Order ${now.number}: ${STATES[now.state] ?? now.state}. ${now.state === "cancelled" ? REASONS[now.reason] ?? "" : ""}`);
+        announce(`Order ${now.number}: ${STATES[now.state] ?? now.state}. ${now.reason ?? ""}`);
       }
       order = now;
     } catch (error) {
