@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 use watchdog_heap::store::{DumpStore, StoreBounds};
 use watchdog_heap::symbolize::SymbolCache;
 use watchdog_report::pipeline::{Options, Pipeline};
+use watchdog_report::rules::RuleStore;
 use watchdog_report::sink::Evidence;
 use watchdog_web::AppContext;
 
-use crate::config::Config;
+use crate::config::{Config, KubernetesConfig};
 use crate::context::{Context, NameSources, PROC, Profiling, wall_now};
 use crate::otlp::Otlp;
 use crate::pyroscope::Pushing;
 use crate::recorders::Recorders;
+use crate::rules::{self, Writer};
 use crate::state::{self, Keeper, Restored};
 use crate::supervisor::{MAX_PROCESSES, supervise};
 use crate::telling::{Exhibits, sinks};
@@ -83,6 +85,11 @@ impl App {
             let pushing = Pushing::new(pyroscope)?;
             tasks.spawn(pushing.run(Arc::clone(&context), stop.child_token()));
         }
+        let cluster = config.kubernetes.as_ref().and_then(KubernetesConfig::rules);
+        let mut stores = rules::stores(&config.rules)?;
+        stores.extend(cluster.map(|store| Box::new(store) as Box<dyn RuleStore>));
+        let rules = Writer::new(&config.rules, stores);
+        tasks.spawn(rules.run(Arc::clone(&context), stop.child_token()));
         tasks.spawn(sweep(Arc::clone(&context), stop.child_token()));
         tasks.spawn(abandon(Arc::clone(&context), stop.child_token()));
         tasks.spawn(Arc::clone(&context.recorders).tend(stop.child_token()));

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `oomen`, and the help that teaches it.
 
 pub mod heap;
+pub mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use watchdog_collect::requests::CounterName;
 use watchdog_core::units::Bytes;
 
 use heap::HeapCommand;
+use rules::RulesArgs;
 
 /// An omen before the OOMKill.
 ///
@@ -52,6 +54,9 @@ pub enum Command {
     /// Look at heap profiles in files: jemalloc's or pprof's, with names or without.
     #[command(subcommand)]
     Heap(HeapCommand),
+    /// Print Prometheus rules fitted to what a running watchdog has learned of its targets.
+    #[command(after_help = RULES_EXAMPLES)]
+    Rules(Box<RulesArgs>),
     /// Check permissions, limit, probe, profiling and everybody who is to be told, and say how to mend each.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Box<WatchArgs>),
@@ -93,6 +98,18 @@ Examples:
 
 An alarm uses only what was known when it was raised. Columns, units and bad input: docs/backtest.md.
 Exit status: 0 when every series was read, alarms or not; 1 when one was not.";
+
+const RULES_EXAMPLES: &str = "\
+Examples:
+  oomen rules --out /etc/prometheus/rules/oomen-fitted.yaml
+      for the watchdog beside it; `[rules] file` in the configuration has the watchdog keep such a file by itself
+  oomen rules --format operator | kubectl apply -f -
+      as an object for the Prometheus Operator
+  oomen rules --metric container_memory_rss --label namespace={namespace} --label pod={pod} --label container={workload}
+      by cAdvisor's series, which are there without the watchdog
+
+A target that has no limit or is not learned yet gets no rules; that is said in a comment and on stderr.
+What the rules mean: docs/rules.md. Exit status: 0, or 2 when there is no watchdog or no file can be written.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:

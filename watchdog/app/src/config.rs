@@ -2,6 +2,7 @@
 
 mod heap;
 mod kubernetes;
+mod rules;
 mod section;
 mod telling;
 
@@ -17,6 +18,7 @@ use watchdog_core::detector::DetectorConfig;
 use watchdog_core::units::Bytes;
 
 use crate::cli::WatchArgs;
+use crate::rules::RulesConfig;
 pub use heap::{HeapConfig, PyroscopeConfig};
 pub use kubernetes::KubernetesConfig;
 use section::Section;
@@ -37,6 +39,8 @@ pub struct Config {
     pub state_interval: Option<Duration>,
     /// How heap profiles are recorded, kept and passed on.
     pub heap: HeapConfig,
+    /// Where rules fitted to the targets are kept.
+    pub rules: RulesConfig,
     /// Where people are told.
     pub telling: TellingConfig,
     /// What is written to the cluster that the watchdog runs in.
@@ -197,6 +201,7 @@ impl Config {
                 .unwrap_or_else(|| PathBuf::from("oomen-data")),
             state_interval: Some(DEFAULT_STATE_INTERVAL),
             heap: HeapConfig::default(),
+            rules: RulesConfig::default(),
             telling: TellingConfig::default(),
             kubernetes: KubernetesConfig::read(&mut root, |name| std::env::var(name).ok()),
             page_url: args.page_url.clone().or(root.parsed("page_url")),
@@ -207,6 +212,7 @@ impl Config {
         config.read_web_token(&mut root, args);
         config.read_state(&mut root);
         config.read_heap(&mut root, args);
+        config.read_rules(&mut root);
         config.read_detector(&mut root, args);
         config.read_telling(&mut root, args, environment);
         config.read_targets(&mut root, args);

@@ -17,7 +17,7 @@ use watchdog_heap::symbolize::{SymbolCache, Symbolizer};
 use watchdog_heap::symbols::Symbols;
 use watchdog_report::pipeline::Pipeline;
 use watchdog_web::dumps::{CaptureError, Dump};
-use watchdog_web::status::{Build, Kept, Own, SinkStatus, Source, Status, TargetStatus};
+use watchdog_web::status::{Build, Kept, Own, RulesStatus, SinkStatus, Source, Status, TargetStatus};
 
 use crate::clock::{Clock, Stamp};
 use crate::otlp::Otlp;
@@ -53,6 +53,8 @@ pub struct Context {
     targets: Mutex<BTreeMap<String, Arc<Slot>>>,
     /// Places of an earlier watchdog that no process was found for yet. Locked after `targets`.
     restored: Mutex<BTreeMap<String, Arc<Slot>>>,
+    /// What became of the rules in each store.
+    pub rules: Mutex<Vec<RulesStatus>>,
     incidents: Mutex<VecDeque<Incident>>,
     /// Incidents that an earlier watchdog left open and whose process was not found yet.
     left_open: Mutex<Vec<Incident>>,
@@ -167,6 +169,7 @@ impl Context {
             started: wall_now(),
             targets: Mutex::default(),
             restored: Mutex::new(places.collect()),
+            rules: Mutex::default(),
             incidents: Mutex::new(incidents.into()),
             left_open: Mutex::new(left_open),
         }
@@ -307,6 +310,7 @@ impl Source for Context {
             targets,
             incidents: self.incidents(),
             deliveries: self.deliveries(),
+            rules: lock(&self.rules).clone(),
             kept: self.kept(),
             own: own.map_or_else(Own::default, |own| Own {
                 rss: own.rss,

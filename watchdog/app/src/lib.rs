@@ -17,6 +17,7 @@ pub mod policy;
 pub mod pyroscope;
 pub mod recorders;
 pub mod render;
+pub mod rules;
 pub mod run;
 pub mod signals;
 pub mod state;

@@ -7,7 +7,7 @@ use oomen::app::App;
 use oomen::cli::{Cli, Command, LogFormat, WatchArgs};
 use oomen::config::{Config, Environment};
 use oomen::otlp::Otlp;
-use oomen::{backtest, confine, doctor, heap, log, notify, run, signals};
+use oomen::{backtest, confine, doctor, heap, log, notify, rules, run, signals};
 
 /// Symbolizing takes tens of megabytes for a moment. jemalloc's background threads give them back within seconds; glibc
 /// keeps them.
@@ -27,6 +27,7 @@ async fn main() -> ExitCode {
         Command::Run(args) => run::run(args).await,
         Command::Backtest(args) => backtest::run(&args),
         Command::Heap(command) => heap::run(&command),
+        Command::Rules(args) => rules::print::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Notify(args) => notify::run(&args).await,
         Command::Confine(args) => confine::run(&args),

@@ -3,6 +3,7 @@
 //! They judge plain memory series, so that a kill is announced also while the watchdog itself or its way to people is
 //! down. They are few and late compared with the detector's own word.
 
+pub mod file;
 mod group;
 mod selector;
 
@@ -83,7 +84,16 @@ struct File<'a> {
 /// # Errors
 /// [`RenderError`] when they cannot be written as YAML.
 pub fn plain(groups: &[Group]) -> Result<String, RenderError> {
-    Ok(serde_saphyr::to_string(&File { groups })?)
+    yaml(&File { groups })
+}
+
+/// Something in YAML, each text in one line unless it has several.
+///
+/// # Errors
+/// [`RenderError`] when it cannot be written as YAML.
+pub fn yaml(value: &impl Serialize) -> Result<String, RenderError> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    Ok(serde_saphyr::to_string_with_options(value, options)?)
 }
 
 /// Groups that cannot be written as YAML.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use watchdog_core::detector::Assessment;
+use watchdog_core::fit::Fit;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Incident, State, TargetIdentity};
 use watchdog_core::sample::Sample;
@@ -32,6 +33,8 @@ pub struct Status {
     pub incidents: Vec<Incident>,
     /// One entry per sink.
     pub deliveries: Vec<SinkStatus>,
+    /// One entry per store of rules.
+    pub rules: Vec<RulesStatus>,
     /// Heap dumps on disk.
     pub kept: Kept,
     /// What the watchdog itself uses.
@@ -76,6 +79,8 @@ pub struct TargetStatus {
     pub sample: Option<Sample>,
     /// What was concluded from it.
     pub assessment: Option<Assessment>,
+    /// What is learned of it, once there was time to.
+    pub fit: Option<Fit>,
     /// Seconds from the last look to the next.
     pub sample_interval: f64,
     /// How much later than intended the looks began.
@@ -182,6 +187,19 @@ pub struct SinkStatus {
     pub queue_length: u64,
     /// Reports that were given up and are kept for another try.
     pub dead: u64,
+}
+
+/// What became of the rules in one store since start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RulesStatus {
+    /// Its name; the label of its metrics.
+    pub store: String,
+    /// Writes that worked.
+    pub written: u64,
+    /// Writes that failed; each is tried again.
+    pub failed: u64,
+    /// Targets whose rules are kept there.
+    pub groups: u64,
 }
 
 impl Status {

@@ -63,15 +63,16 @@ impl Subject<'_> {
             return None;
         }
         let limit = self.limit;
+        let record = self.fit.fit.scales.iter().map(|scale| scale.record).max()?;
         Some(self.rule(
             "OomenFittedGrowth",
             "warning",
             windows.join("\nor\n"),
-            "5m",
+            Some("5m"),
             "A process's memory grows above all that it has lived at and will hit its limit.",
             &format!(
-                "has not fallen as low as before for a while. At this pace its peaks reach the limit of {limit} in \
-                 {{{{ $value | humanizeDuration }}}}."
+                "has grown above the {record} that it had lived at. At this pace its peaks reach the limit of {limit} \
+                 in {{{{ $value | humanizeDuration }}}}."
             ),
         ))
     }
@@ -116,7 +117,7 @@ impl Subject<'_> {
         }
         let width = bucket(scale);
         let (low, series, step) = (self.low(width, 0), self.series, span(width));
-        // The first value after a gap is no minimum of anything.
+        // The first value after a gap is no minimum of anything. No `for`: a minimum has lasted.
         let expr =
             format!("{low} > {level:.0}\n  and present_over_time({series}[{step}] offset {step})");
         let (whole, record, need) = (self.limit, scale.record, Bytes(need as u64));
@@ -124,7 +125,7 @@ impl Subject<'_> {
             "OomenFittedHeadroom",
             "critical",
             expr,
-            "1m",
+            None,
             "A process has less memory left below its limit than its usual peaks take.",
             &format!(
                 "no longer falls below {{{{ $value | humanize1024 }}}}B of its limit of {whole}. It has lived at {record} \
@@ -141,7 +142,7 @@ impl Subject<'_> {
             "OomenFittedUnwatched",
             "warning",
             format!("absent_over_time({series}[{step}])"),
-            "10m",
+            Some("10m"),
             "Nothing is known of the memory of a process that was watched.",
             "is no longer in any series: neither its growth nor its end would be announced.",
         ))
@@ -167,7 +168,7 @@ impl Subject<'_> {
         alert: &str,
         severity: &str,
         expr: String,
-        hold: &str,
+        hold: Option<&str>,
         summary: &str,
         predicate: &str,
     ) -> Rule {
@@ -179,7 +180,7 @@ impl Subject<'_> {
         Rule {
             alert: alert.to_owned(),
             expr,
-            hold: Some(hold.to_owned()),
+            hold: hold.map(str::to_owned),
             keep_firing_for: (alert == "OomenFittedGrowth").then(|| "10m".to_owned()),
             labels: BTreeMap::from([
                 ("severity".into(), severity.into()),

@@ -80,6 +80,15 @@ impl Selector {
         Ok(Self { metric: metric.to_owned(), labels })
     }
 
+    /// The same with further labels, or with others in place of those of the same name.
+    ///
+    /// # Errors
+    /// [`SelectorError`].
+    pub fn with(mut self, labels: BTreeMap<String, String>) -> Result<Self, SelectorError> {
+        self.labels.extend(labels);
+        Self::new(&self.metric, self.labels)
+    }
+
     /// The selector of one target's series, as PromQL.
     pub(super) fn series(&self, fit: &TargetFit) -> String {
         let mut matchers = String::new();
@@ -176,6 +185,15 @@ mod tests {
         assert_eq!(
             selector.series(&fit()),
             r#"container_memory_rss{container="orders",id="/shop/orders-2.slice",x="y"}"#
+        );
+    }
+
+    #[test]
+    fn the_watchdogs_own_series_can_be_chosen_more_narrowly() {
+        let narrow = Selector::default().with(labels(&[("instance", "db-1:9911")]));
+        assert_eq!(
+            narrow.expect("a selector").series(&fit()),
+            r#"oomen_target_memory_used_bytes{instance="db-1:9911",target="orders-2"}"#
         );
     }
 

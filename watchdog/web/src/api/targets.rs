@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use watchdog_core::detector::Assessment;
+use watchdog_core::fit::Fit;
 use watchdog_core::incident::TargetIdentity;
 use watchdog_core::sample::Sample;
 use watchdog_core::units::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct Target {
     limit_source: Option<String>,
     sample: Option<Sample>,
     assessment: Option<Assessment>,
+    /// What is learned of it, for rules that are to fit it.
+    fit: Option<Fit>,
     sample_interval: f64,
     oom_kills: u64,
     /// Id of the incident that is open.
@@ -69,6 +72,7 @@ fn view(status: &Status, target: &TargetStatus) -> Target {
         limit_source: target.limit_source.clone(),
         sample: target.sample,
         assessment: target.assessment.clone(),
+        fit: target.fit.clone(),
         sample_interval: target.sample_interval,
         oom_kills: target.oom_kills,
     }

@@ -2,6 +2,8 @@
 
 use super::family::{Collect, Kind, Metric};
 
+const RULE_STORE: (&str, &str) = ("store", "file|kubernetes");
+
 /// Which build it is; written first.
 pub(super) const BUILD: &[Metric] = &[Metric {
     name: "oomen_build_info",
@@ -56,6 +58,33 @@ pub(super) const METRICS: &[Metric] = &[
         collect: Collect::Once(|status, family| {
             for sink in &status.deliveries {
                 family.count(&[&sink.name], sink.dead);
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_rule_writes_total",
+        kind: Kind::Counter,
+        unit: "writes",
+        labels: &[RULE_STORE, ("outcome", "ok|failed")],
+        help: "Writes of rules fitted to the targets; one that failed is tried again, and the former rules stay.",
+        absent: "where no rules are kept",
+        collect: Collect::Once(|status, family| {
+            for rules in &status.rules {
+                family.count(&[&rules.store, "ok"], rules.written);
+                family.count(&[&rules.store, "failed"], rules.failed);
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_rule_targets",
+        kind: Kind::Gauge,
+        unit: "targets",
+        labels: &[RULE_STORE],
+        help: "Targets that had rules of their own when the rules were last written.",
+        absent: "where no rules are kept",
+        collect: Collect::Once(|status, family| {
+            for rules in &status.rules {
+                family.count(&[&rules.store], rules.groups);
             }
         }),
     },

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use watchdog_core::culprit::Culprit;
 use watchdog_core::detector::{Assessment, Level};
+use watchdog_core::fit::{Fit, Scale};
 use watchdog_core::forecast::Forecast;
 use watchdog_core::history::Row;
 use watchdog_core::incident::{Incident, State, TargetIdentity};
@@ -20,7 +21,7 @@ use watchdog_core::trend::Trend;
 use watchdog_core::units::{Bytes, BytesPerSecond, Moment, WallTime};
 use watchdog_core::verdict::{Kind, Verdict};
 use watchdog_web::status::{
-    Build, Captures, Delays, IncidentCounts, Kept, Own, ReadCount, Reads, SinkStatus, Source,
+    Build, Captures, Delays, IncidentCounts, Kept, Own, ReadCount, Reads, RulesStatus, SinkStatus, Source,
     Status, TargetStatus,
 };
 use watchdog_web::{AppContext, router};
@@ -98,6 +99,16 @@ fn leaking() -> TargetStatus {
             used,
             limit,
             next_sample_in: 0.05,
+        }),
+        fit: Some(Fit {
+            watched: 172_800.0,
+            scales: vec![Scale {
+                window: 4096.0,
+                lowest: Bytes::from_mib(72),
+                record: Bytes::from_mib(96),
+                step: Bytes::from_mib(2),
+                swing: Bytes::from_mib(20),
+            }],
         }),
         sample_interval: 0.05,
         delays: Delays { total_seconds: 1.25, longest_seconds: 0.0625 },
@@ -220,6 +231,7 @@ pub(crate) fn status() -> Status {
         discovering: false,
         targets: vec![leaking(), calm(), TargetStatus { identity: unseen, ..Default::default() }],
         incidents: vec![incident(), killed()],
+        rules: vec![RulesStatus { store: "file".into(), written: 5, failed: 2, groups: 1 }],
         kept: Kept { dumps: 3, bytes: Bytes::from_mib(5) },
         deliveries: vec![
             SinkStatus {
