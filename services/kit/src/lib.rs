@@ -33,24 +33,30 @@
 //! ```
 
 mod admin;
+pub mod bus;
+pub mod cache;
 pub mod catalogue;
 pub mod client;
 mod edge;
 mod error;
+pub mod events;
 mod extract;
 pub mod faults;
 mod health;
 pub mod identity;
+pub mod inbox;
 mod kit;
 mod metrics;
 pub mod openapi;
 mod options;
+pub mod outbox;
 mod parse;
 mod peers;
 mod request_id;
 mod run;
 mod server;
 mod service;
+pub mod store;
 mod telemetry;
 pub mod trace;
 
@@ -68,3 +74,4 @@ pub use prometheus;
 pub use request_id::{REQUEST_ID, RequestId};
 pub use run::run;
 pub use service::{Running, Service, StartError};
+pub use sqlx;

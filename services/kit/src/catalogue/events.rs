@@ -88,5 +88,13 @@ pub const CACHE_ERRORS: Metric = Metric {
 };
 
 /// All of them.
-pub(super) const METRICS: &[Metric] =
-    &[OUTBOX_PENDING, OUTBOX_OLDEST_AGE, PUBLISHED, CONSUMED, HANDLING, DEAD_LETTERS, POOL, CACHE_ERRORS];
+pub(super) const METRICS: &[Metric] = &[
+    OUTBOX_PENDING,
+    OUTBOX_OLDEST_AGE,
+    PUBLISHED,
+    CONSUMED,
+    HANDLING,
+    DEAD_LETTERS,
+    POOL,
+    CACHE_ERRORS,
+];
