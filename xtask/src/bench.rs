@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: every figure the README claims, beside what it is compared to.
 
+mod alerts;
 mod detect;
 mod footprint;
 mod heap;
@@ -34,6 +35,8 @@ enum Which {
     Footprint(footprint::FootprintArgs),
     /// The detector beside the alert rules people run: leaks caught, how early, false alarms, cost.
     Detect(detect::DetectArgs),
+    /// Our alerts beside the rules people run, by Prometheus, on recorded runs: how soon, how early, false alarms.
+    Alerts(alerts::AlertsArgs),
     /// The heap profiler beside the tools people use: speed, memory, the recorder, what is known after a kill.
     Heap(heap::HeapArgs),
     /// Telling people: from the decision to the wire, and sampling while all receivers hang.
@@ -47,6 +50,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         Which::Quiet(quiet::QuietArgs::default()),
         Which::Footprint(footprint::FootprintArgs::default()),
         Which::Detect(detect::DetectArgs::default()),
+        Which::Alerts(alerts::AlertsArgs::default()),
         Which::Heap(heap::HeapArgs::default()),
         Which::Notify(notify::NotifyArgs::default()),
     ];
@@ -58,6 +62,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Which::Quiet(args) => ("quiet", quiet::run(&Binaries::build()?, args)?),
             Which::Footprint(args) => ("footprint", footprint::run(&Binaries::build()?, args)?),
             Which::Detect(args) => ("detect", detect::run(args)?),
+            Which::Alerts(args) => ("alerts", alerts::run(args)?),
             Which::Heap(args) => ("heap", heap::run(args)?),
             Which::Notify(args) => ("notify", notify::run(args)?),
         };

@@ -34,6 +34,13 @@ pub(crate) const ALERTMANAGER: Package = Package {
     why: "takes, silences and inhibits the alerts that the watchdog pushes",
 };
 
+/// What alerts are evaluated with.
+pub(crate) const PROMETHEUS: [Package; 1] = [Package {
+    name: "prometheus",
+    probe: &["promtool", "--version"],
+    why: "evaluates alert rules",
+}];
+
 /// What the footprint is compared with.
 pub(crate) const EXPORTERS: [Package; 2] = [
     Package { name: "prometheus-process-exporter", probe: &[], why: "the footprint's comparison" },

@@ -82,6 +82,11 @@ impl Background {
         self.child.id()
     }
 
+    /// Whether the program has ended.
+    pub(crate) fn ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits until `ready` holds; an error with the log's end if the program ends first or time runs out.
     pub(crate) fn wait_until(
         &mut self,

@@ -1,7 +1,7 @@
 //! The rules: accepted by promtool, tested by its unit tests, and each alert's test seen to fail without it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,29 +11,22 @@ use super::lab::Folder;
 use super::tally::Tally;
 use crate::{root, sh};
 
-/// The alerts that are shipped.
-pub(super) const RULES: &str = "alerts/oomen.rules.yaml";
-/// What fleet views are computed with.
-const FLEET: &str = "alerts/oomen-fleet.rules.yaml";
-const TESTS: &str = "alerts/tests";
+const RULES: (&str, &str) = ("alerts", ".rules.yaml");
+const TESTS: (&str, &str) = ("alerts/tests", ".test.yaml");
 const ALERTMANAGER: &str = "alerts/alertmanager.example.yaml";
 /// Alerts and who is told of them by the example.
-const ROUTES: [(&str, &[&str]); 4] = [
+const ROUTES: [(&str, &[&str]); 6] = [
     ("pager,chat", &["alertname=OomenMemoryLeak", "severity=critical", "target=orders"]),
     ("chat", &["alertname=OomenMemoryLeak", "severity=warning", "target=orders"]),
     ("chat", &["alertname=OomenWatchdogDown", "severity=warning"]),
     ("nobody", &["alertname=OomenMemorySuspected", "severity=info", "target=orders"]),
+    ("pager,chat", &["alertname=ShopOutboxStuck", "severity=critical", "job=orders"]),
+    ("chat", &["alertname=ShopErrorBudgetBurn", "severity=warning", "job=orders"]),
 ];
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
-    let root = root();
-    let rules = fs::read_to_string(root.join(RULES)).context(RULES)?;
-    for rules in [RULES, FLEET] {
-        let accepted = promtool(&["check", "rules"], &[root.join(rules)]);
-        tally.check(&format!("alerts: promtool accepts {rules}"), accepted);
-    }
-    tally.check("alerts: unit tests", promtool(&["test", "rules"], &tests()?));
+    tally.check("alerts: unit tests", promtool(&["test", "rules"], &files(TESTS)?));
     tally.check("alerts: amtool accepts the example", amtool(&["check-config", ALERTMANAGER]));
     for (receivers, alert) in ROUTES {
         let (file, told) =
@@ -41,11 +34,20 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
         let routed = amtool(&[&["config", "routes", "test", &file, &told], alert].concat());
         tally.check(&format!("alerts: {} goes to {receivers}", alert.join(" ")), routed);
     }
-    let muted = mutants(&rules);
-    ensure!(!muted.is_empty(), "{RULES} has no alert");
-    for (name, rules) in muted {
+    for path in files(RULES)? {
+        test_rules(tally, &path)?;
+    }
+    Ok(())
+}
+
+fn test_rules(tally: &mut Tally, path: &Path) -> Result<()> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let accepted = promtool(&["check", "rules"], &[path.to_owned()]);
+    tally.check(&format!("alerts: promtool accepts {file}"), accepted);
+    let rules = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    for (name, mutant) in mutants(&rules) {
         let alert = name.split(' ').next().unwrap_or_default();
-        let noticed = noticed(alert, &rules);
+        let noticed = noticed(alert, &file, &mutant);
         tally.check(&format!("alerts: the tests notice when {name} is mute"), noticed);
     }
     Ok(())
@@ -60,9 +62,15 @@ fn amtool(arguments: &[&str]) -> Result<()> {
     sh::capture(amtool.args(arguments).current_dir(root()), DEADLINE).map(|_| ())
 }
 
-fn tests() -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(root().join(TESTS)).context(TESTS)?;
-    Ok(entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?)
+/// The files of a directory whose names end so, in order; there must be one.
+fn files((directory, end): (&str, &str)) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root().join(directory)).context(directory.to_owned())?;
+    let mut paths =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.retain(|path| path.to_string_lossy().ends_with(end));
+    paths.sort();
+    ensure!(!paths.is_empty(), "{directory} has no file *{end}");
+    Ok(paths)
 }
 
 /// The rules with one alert after the other made unable to fire.
@@ -83,14 +91,17 @@ fn mutants(rules: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn noticed(alert: &str, mutant: &str) -> Result<()> {
+fn noticed(alert: &str, file: &str, mutant: &str) -> Result<()> {
     // The tests name the rules by where they lie, so they are copied beside the mutant.
     let folder = Folder::new("alerts")?;
-    let rules = folder.path().join("oomen.rules.yaml");
+    for path in files(RULES)? {
+        fs::copy(&path, folder.path().join(path.file_name().context("a file")?))?;
+    }
+    let rules = folder.path().join(file);
     fs::write(&rules, mutant)?;
     fs::create_dir(folder.path().join("tests"))?;
     let mut about = Vec::new();
-    for test in tests()? {
+    for test in files(TESTS)? {
         let text = fs::read_to_string(&test)?;
         if text.contains(&format!("alertname: {alert}\n")) {
             let copy = folder.path().join("tests").join(test.file_name().context("a file")?);

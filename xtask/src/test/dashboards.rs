@@ -102,10 +102,16 @@ fn conventions(name: &str, dashboard: &Value) -> Result<()> {
 }
 
 fn rules(prometheus: &Prometheus) -> Result<()> {
-    let text = fs::read_to_string(root().join(super::alerts::RULES))?;
-    let written = text.matches("- alert: ").count();
+    let mut written = 0;
+    for file in fs::read_dir(root().join("alerts")).context("alerts")? {
+        let path = file?.path();
+        if path.to_string_lossy().ends_with(".rules.yaml") {
+            let text = fs::read_to_string(path)?;
+            written += text.matches("- alert: ").count() + text.matches("- record: ").count();
+        }
+    }
     let all = prometheus.wait(DATA, |prometheus| Ok(prometheus.healthy_rules()? == written))?;
-    ensure!(all, "{written} alerts are written, {} are evaluated", prometheus.healthy_rules()?);
+    ensure!(all, "{written} rules are written, {} are evaluated", prometheus.healthy_rules()?);
     Ok(())
 }
 

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::alerts::RULES;
 use super::lab::{Folder, free_port};
 use crate::sh::Background;
 use crate::{http, root};
 
 const START: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(250);
+/// Every file of rules that is shipped.
+pub(super) const RULES: &str = "alerts/*.rules.yaml";
 
 /// The server; it ends when this is dropped.
 pub(super) struct Prometheus {

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::tree::Tree;
 
 const RUNBOOKS: &str = "alerts/runbooks/";
+/// Describes the rules that the program writes itself, for whoever asks it to: their alerts have runbooks as well.
+const WRITTEN_BY_PROGRAM: &str = "docs/rules.md";
 const RUNBOOK_URL: &str = "https://github.com/oomen-rs/oomen/blob/main/alerts/runbooks/";
 const HEADINGS: [&str; 4] = ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"];
 const ANNOTATIONS: [&str; 2] = ["summary: ", "description: "];
@@ -75,7 +77,9 @@ fn unit_test(tree: &Tree, name: &str) -> Vec<String> {
 }
 
 fn orphans(tree: &Tree, names: &BTreeSet<&str>) -> Vec<String> {
-    let pages: BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+    let mut pages: BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+    let described = tree.text(WRITTEN_BY_PROGRAM).unwrap_or_default();
+    pages.extend(described.split('`').skip(1).step_by(2).map(str::to_lowercase));
     tree.matching(RUNBOOKS, ".md")
         .filter(|(path, _)| !pages.contains(&path[RUNBOOKS.len()..path.len() - ".md".len()]))
         .map(|(path, _)| format!("{path}: no alert has this runbook"))
@@ -135,6 +139,21 @@ mod tests {
         let renamed = RULES.replace("OomenX", "OomenY").replace("oomenx", "oomeny");
         let found = check(&renamed, &TEST.replace("OomenX", "OomenY"), RUNBOOK);
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn an_alert_that_the_program_writes_may_have_a_runbook() {
+        let check = |document: &str| {
+            find(&Tree::with(&[
+                ("alerts/a.rules.yaml", RULES),
+                ("alerts/tests/a.test.yaml", TEST),
+                ("alerts/runbooks/oomenx.md", RUNBOOK),
+                ("alerts/runbooks/oomenz.md", "# OomenZ\n"),
+                ("docs/rules.md", document),
+            ]))
+        };
+        assert_eq!(check("| `OomenZ` | it |"), Vec::<String>::new());
+        assert_eq!(check("| OomenZ | it |").len(), 1);
     }
 
     #[test]
