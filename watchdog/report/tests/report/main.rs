@@ -9,6 +9,7 @@ mod outbox;
 mod pipeline;
 mod plot;
 mod plot_rows;
+mod rules;
 mod sample;
 mod screens;
 mod screens_html;
