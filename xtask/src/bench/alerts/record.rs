@@ -98,13 +98,20 @@ struct Stage {
     _oomen: Background,
     program: Background,
     watchdog: SocketAddr,
+    /// Last, so that it goes after those that are in it.
+    remains: Remains,
+}
+
+/// What is to be removed when all has ended.
+struct Remains {
     cgroup: PathBuf,
     folder: PathBuf,
 }
 
-impl Drop for Stage {
+impl Drop for Remains {
     fn drop(&mut self) {
-        // What remains lies under target/ and harms nobody.
+        // What cannot be removed lies under target/, or is an empty cgroup, and harms nobody.
+        let _ = fs::remove_dir(&self.cgroup);
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -141,7 +148,7 @@ impl Stage {
         let places = mounts.map(|mount| Path::new(mount).join("oomen").join(&name));
         let cgroup = places.into_iter().find(|place| place.join("memory.stat").is_file());
         let cgroup = cgroup.context("the program's cgroup is not to be found")?;
-        Ok(Self { _oomen: oomen, program, watchdog, cgroup, folder })
+        Ok(Self { _oomen: oomen, program, watchdog, remains: Remains { cgroup, folder } })
     }
 
     /// What the watchdog says. Times of day count from the first scrape, as those of promtool do.
@@ -169,7 +176,7 @@ impl Stage {
 
     /// What cAdvisor says of the container: its cgroup's usage without inactive file pages, its anonymous memory, its limit.
     fn container(&self, run: Run) -> Result<Scrape> {
-        let read = |name: &str| fs::read_to_string(self.cgroup.join(name));
+        let read = |name: &str| fs::read_to_string(self.remains.cgroup.join(name));
         let usage = read("memory.usage_in_bytes").or_else(|_| read("memory.current"))?;
         let usage: f64 = usage.trim().parse().context("the cgroup's usage")?;
         let stat = read("memory.stat")?;
