@@ -120,7 +120,7 @@ fn code_of(status: StatusCode) -> &'static str {
         429 => "too_many_requests",
         503 => "unavailable",
         504 => "gateway_timeout",
-        400..500 => "refused",
+        _ if status.is_client_error() => "refused",
         _ => "internal",
     }
 }

@@ -3,6 +3,8 @@
 mod lines;
 mod loki;
 mod otlp;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -66,7 +66,7 @@ async fn panics() -> &'static str {
 /// Takes too long.
 #[utoipa::path(get, path = "/slow", responses((status = 408, description = "always")))]
 async fn slow() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Says who asks.
@@ -343,7 +343,6 @@ async fn ready_asks_the_dependencies_and_live_never_does() {
         let answer = *asked.borrow();
         async move { answer }
     });
-    kit.readiness("sleeper", || async { Ok::<(), String>(std::future::ready(()).await) });
     let service = Service::new(kit, api()).start().await.unwrap();
     let health = |what: &str| get_text(format!("http://{}/health/{what}", service.admin_address));
     assert_eq!(health("ready").await, (503, "database: no route to host\n".to_owned()));
