@@ -43,6 +43,9 @@ pub struct Claims {
     /// The customer on whose behalf it asks, if there is one.
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Uuid>,
+    /// The visit it belongs to, signed in or not: what somebody has before the shop knows who they are.
+    #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Uuid>,
     /// When it was signed, in seconds since the Unix epoch.
     #[serde(rename = "iat")]
     pub issued: u64,
@@ -83,9 +86,24 @@ impl Keys {
         customer: Option<Uuid>,
         now: SystemTime,
     ) -> Result<HeaderValue, serde_json::Error> {
+        self.sign_visit(issuer, customer, None, now)
+    }
+
+    /// The same, within a visit to the shop.
+    ///
+    /// # Errors
+    /// As [`Keys::sign`].
+    pub fn sign_visit(
+        &self,
+        issuer: Peer,
+        customer: Option<Uuid>,
+        session: Option<Uuid>,
+        now: SystemTime,
+    ) -> Result<HeaderValue, serde_json::Error> {
         let issued = seconds(now);
         let expires = issued + LIFETIME.as_secs();
-        let claims = Claims { issuer: issuer.name().to_owned(), customer, issued, expires };
+        let issuer = issuer.name().to_owned();
+        let claims = Claims { issuer, customer, session, issued, expires };
         let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims)?);
         let tag = URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, claims.as_bytes()));
         HeaderValue::try_from(format!("{claims}.{tag}")).map_err(serde::ser::Error::custom)

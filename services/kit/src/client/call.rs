@@ -49,6 +49,7 @@ pub struct Call {
     headers: HeaderMap,
     body: Option<Result<Bytes, String>>,
     customer: Option<Uuid>,
+    session: Option<Uuid>,
     repeatable: bool,
     deadline: Duration,
 }
@@ -63,6 +64,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: None,
             customer: None,
+            session: None,
             deadline: DEADLINE,
         }
     }
@@ -70,6 +72,12 @@ impl Call {
     /// On behalf of this customer.
     pub fn for_customer(mut self, customer: Uuid) -> Self {
         self.customer = Some(customer);
+        self
+    }
+
+    /// Within this visit to the shop.
+    pub fn in_session(mut self, session: Uuid) -> Self {
+        self.session = Some(session);
         self
     }
 
@@ -229,7 +237,8 @@ impl Call {
     fn all_headers(&self) -> Result<HeaderMap, CallError> {
         let parts = &self.client.0;
         let mut headers = self.headers.clone();
-        let identity = parts.keys.sign(parts.caller, self.customer, SystemTime::now());
+        let identity =
+            parts.keys.sign_visit(parts.caller, self.customer, self.session, SystemTime::now());
         let unsigned = |error: serde_json::Error| CallError::Garbled {
             peer: parts.peer,
             reason: error.to_string(),

@@ -25,6 +25,8 @@ pub struct Internal {
     pub service: String,
     /// The customer on whose behalf, if there is one.
     pub customer: Option<Uuid>,
+    /// Within which visit to the shop, if in one.
+    pub session: Option<Uuid>,
 }
 
 /// Who gets in.
@@ -80,7 +82,7 @@ impl<S: Sync> FromRequestParts<S> for Internal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Claims { issuer, customer, .. } = claims(parts)?.clone();
-        Ok(Self { service: issuer, customer })
+        let Claims { issuer, customer, session, .. } = claims(parts)?.clone();
+        Ok(Self { service: issuer, customer, session })
     }
 }
