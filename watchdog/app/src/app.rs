@@ -78,8 +78,8 @@ impl App {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for target in config.targets {
-            tasks.spawn(supervise(Arc::clone(&context), target, stop.child_token()));
+        for (place, target) in config.targets.into_iter().enumerate() {
+            tasks.spawn(supervise(Arc::clone(&context), place, target, stop.child_token()));
         }
         if let Some(pyroscope) = &config.heap.pyroscope {
             let pushing = Pushing::new(pyroscope)?;

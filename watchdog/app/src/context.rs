@@ -1,5 +1,7 @@
 //! What all parts of one running watchdog share: the targets' state for the web, the recent incidents, the way to people.
 
+mod health;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +19,9 @@ use watchdog_heap::symbolize::{SymbolCache, Symbolizer};
 use watchdog_heap::symbols::Symbols;
 use watchdog_report::pipeline::Pipeline;
 use watchdog_web::dumps::{CaptureError, Dump};
-use watchdog_web::status::{Build, Kept, Own, RulesStatus, SinkStatus, Source, Status, TargetStatus};
+use watchdog_web::status::{
+    Build, Meters, Own, RulesStatus, Selection, Source, Status, TargetStatus,
+};
 
 use crate::clock::{Clock, Stamp};
 use crate::otlp::Otlp;
@@ -59,6 +63,10 @@ pub struct Context {
     /// Incidents that an earlier watchdog left open and whose process was not found yet.
     left_open: Mutex<Vec<Incident>>,
     own: Mutex<Option<SelfReader>>,
+    /// What the watchdog measures of its own work.
+    meters: Mutex<Meters>,
+    /// How many processes each configured target means, by its place in the configuration.
+    selections: Mutex<BTreeMap<usize, Selection>>,
 }
 
 /// A target's place: its counters live on when its process is replaced by the next.
@@ -172,6 +180,8 @@ impl Context {
             rules: Mutex::default(),
             incidents: Mutex::new(incidents.into()),
             left_open: Mutex::new(left_open),
+            meters: Mutex::default(),
+            selections: Mutex::default(),
         }
     }
 
@@ -315,36 +325,19 @@ impl Source for Context {
             own: own.map_or_else(Own::default, |own| Own {
                 rss: own.rss,
                 cpu_seconds: own.cpu_seconds,
+                virtual_memory: own.virtual_memory,
+                threads: own.threads,
+                open_fds: own.open_fds,
+                max_fds: own.max_fds,
             }),
+            selections: self.selections(),
+            meters: lock(&self.meters).clone(),
         }
     }
 
     fn series(&self, target: &str) -> Option<Vec<Row>> {
         let slot = self.slot(target)?;
         Some(lock(&slot.workload).detector().history().rows())
-    }
-}
-
-impl Context {
-    fn kept(&self) -> Kept {
-        let usage = self.store.usage();
-        Kept { dumps: u64::try_from(usage.dumps).unwrap_or(u64::MAX), bytes: usage.bytes }
-    }
-
-    fn deliveries(&self) -> Vec<SinkStatus> {
-        self.pipeline
-            .stats()
-            .into_iter()
-            .map(|sink| SinkStatus {
-                name: sink.sink.to_owned(),
-                delivered: sink.delivered,
-                retried: sink.retried,
-                failed: sink.failed,
-                dropped: sink.dropped,
-                queue_length: sink.queued.try_into().unwrap_or(u64::MAX),
-                dead: sink.dead.try_into().unwrap_or(u64::MAX),
-            })
-            .collect()
     }
 }
 

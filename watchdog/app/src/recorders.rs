@@ -43,6 +43,19 @@ impl Table {
         self.reader.snapshot().map_err(|error| error.to_string())
     }
 
+    /// How full its fullest part is in this snapshot, 0 to 1: the stacks, their frames, or the objects that are alive.
+    pub fn fill(&self, snapshot: &Snapshot) -> f64 {
+        let geometry = self.reader.geometry();
+        let frames = snapshot.stacks.iter().map(|stack| snapshot.frames(stack).len()).sum();
+        let objects: u64 = snapshot.stacks.iter().map(|stack| stack.inuse_samples).sum();
+        let share = |used: usize, room: usize| used as f64 / room.max(1) as f64;
+        share(snapshot.stacks.len(), geometry.stack_slots)
+            .max(share(frames, geometry.arena_words))
+            .max(objects as f64 / geometry.live_slots.max(1) as f64)
+            // While the process counts on, two figures may be of two moments.
+            .min(1.0)
+    }
+
     /// Asks the process for the allocator's statistics; a process that hangs does not answer, and is not waited for.
     ///
     /// # Errors

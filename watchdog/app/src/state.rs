@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use watchdog_core::detector::DetectorConfig;
 use watchdog_core::units::{WallTime, span};
+use watchdog_web::status::ReadCount;
 
 use crate::clock::{Clock, Stamp};
 use crate::context::{Context, Slot, lock};
@@ -177,6 +178,7 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper that has written nothing, of at most so many workloads.
     pub fn new(context: Arc<Context>, data_dir: PathBuf, most: usize) -> Self {
+        context.meter(|meters| meters.state_writes = Some(ReadCount::default()));
         Self { context, data_dir, most, saved: 0, failing: false }
     }
 
@@ -216,6 +218,11 @@ impl Keeper {
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
+        self.context.meter(|meters| {
+            let writes = meters.state_writes.get_or_insert_default();
+            writes.ok += u64::from(problem.is_none());
+            writes.error += u64::from(problem.is_some());
+        });
         match problem {
             None => (self.saved, self.failing) = (samples, false),
             Some(error) if !std::mem::replace(&mut self.failing, true) => tracing::warn!(

@@ -29,8 +29,24 @@ const SEARCH_URGENT: Duration = Duration::from_millis(500);
 /// The service's version, where the target's configuration does not say it: the Downward API fills it from a label.
 const VERSION_VARIABLE: &str = "OOMEN_TARGET_VERSION";
 
-/// Keeps one configured target watched until `stop`.
-pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: CancellationToken) {
+/// What a configured target is called in the metrics.
+fn selector(target: &TargetConfig) -> String {
+    let of_processes = || match &target.which {
+        Which::Process(name) | Which::Next(name, _) => name.clone(),
+        Which::Pod => "pod".to_owned(),
+        Which::Pid(_) | Which::Only(_) => "pid".to_owned(),
+    };
+    target.name.clone().unwrap_or_else(of_processes)
+}
+
+/// Keeps one configured target, the one at `place` in the configuration, watched until `stop`.
+pub async fn supervise(
+    context: Arc<Context>,
+    place: usize,
+    mut target: TargetConfig,
+    stop: CancellationToken,
+) {
+    let selector = selector(&target);
     let mut watchers: JoinSet<()> = JoinSet::new();
     let mut watched: HashMap<Id, (u32, u64)> = HashMap::new();
     let mut complained = false;
@@ -45,6 +61,8 @@ pub async fn supervise(context: Arc<Context>, mut target: TargetConfig, stop: Ca
         };
         match found {
             Ok(found) => {
+                let meant = if single { watched.len().max(found.len()) } else { found.len() };
+                context.selected(place, &selector, meant);
                 let fresh = found
                     .into_iter()
                     .filter(|f| !watched.values().any(|w| *w == (f.pid, f.start_ticks)));

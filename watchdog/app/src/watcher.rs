@@ -15,7 +15,7 @@ mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -70,6 +70,8 @@ pub struct Watcher {
     tracker: IncidentTracker,
     jobs: JoinSet<Done>,
     asking: bool,
+    /// The process was asked through its flight recorder and has not answered yet.
+    unanswered: bool,
     fresh_allocator: Option<Allocator>,
     asked: Option<Moment>,
     load: Load,
@@ -197,6 +199,8 @@ impl Watcher {
         {
             let mut status = lock(&slot.status);
             (status.identity, status.recorder) = (identity, false);
+            // What was known of the process before says nothing of this one.
+            (status.probe, status.counter, status.recorder_fill) = (None, None, None);
         }
         Self {
             slot,
@@ -207,6 +211,7 @@ impl Watcher {
             tracker,
             jobs: JoinSet::new(),
             asking: false,
+            unanswered: false,
             fresh_allocator: None,
             asked: None,
             load: Load::new(clients.requests),
@@ -258,7 +263,9 @@ impl Watcher {
     fn tick(&mut self) -> Result<Duration, CollectError> {
         let (at, wall) = self.context.now();
         let failures = self.collector.cgroup_failures();
+        let began = Instant::now();
         let mut sample = self.collector.sample(at, wall)?;
+        self.sampled(began.elapsed());
         sample.allocator = self.fresh_allocator.take();
         sample.load = self.load.at(at);
         self.look_at_program(at);
@@ -329,6 +336,9 @@ impl Watcher {
         }
         if let Some(table) = &self.heap.table {
             self.asked = Some(at);
+            if std::mem::replace(&mut self.unanswered, true) {
+                lock(&self.slot.status).probe = Some(false);
+            }
             if let Err(error) = table.ask() {
                 self.allocator_read(Err(error));
             }
@@ -341,11 +351,14 @@ impl Watcher {
     /// A job is done; a panic in one is logged and loses only that job.
     fn done(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Allocator(result)) => self.allocator_read(result),
-            Ok(Done::Requests(at, result)) => self.requests_read(at, result),
+            Ok(Done::Allocator(took, result)) => {
+                self.context.meter(|meters| meters.reads.allocator.add(took));
+                self.allocator_read(result);
+            }
+            Ok(Done::Requests(at, took, result)) => self.requests_read(at, took, result),
             Ok(Done::Taken(taking)) => self.taken(*taking),
             Ok(Done::Stored(id)) => self.stored(id),
-            Ok(Done::Named(result)) => self.named(result.map(|result| *result)),
+            Ok(Done::Named(result)) => self.named(result),
             Err(error) => {
                 tracing::error!(target_name = %self.name, %error, "a job failed");
                 (self.heap.taking, self.heap.naming, self.asking) = (false, false, false);
@@ -355,8 +368,9 @@ impl Watcher {
     }
 
     fn allocator_read(&mut self, result: Result<Allocator, String>) {
-        self.asking = false;
+        (self.asking, self.unanswered) = (false, false);
         let mut status = lock(&self.slot.status);
+        status.probe = Some(result.is_ok());
         match result {
             Ok(allocator) => {
                 status.reads.allocator.ok += 1;

@@ -1,6 +1,7 @@
 //! Joins the sources of one target into samples, and says at the end how the target died.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use watchdog_core::incident::Ending;
 use watchdog_core::sample::{Cgroup, Sample};
@@ -39,6 +40,7 @@ pub struct Collector {
     cgroup_limit: Option<Bytes>,
     cgroup_failures: u64,
     cgroup_failing: bool,
+    cgroup_took: Option<Duration>,
     kills: KillCounter,
     last: LastSeen,
 }
@@ -57,6 +59,7 @@ impl Collector {
             cgroup_limit: None,
             cgroup_failures: 0,
             cgroup_failing: false,
+            cgroup_took: None,
             kills: KillCounter::default(),
             last: LastSeen::default(),
         };
@@ -96,7 +99,10 @@ impl Collector {
 
     fn read_cgroup(&mut self) -> Option<Cgroup> {
         let reader = self.cgroup.as_mut().ok()?;
-        match reader.read() {
+        let began = Instant::now();
+        let read = reader.read();
+        self.cgroup_took = Some(began.elapsed());
+        match read {
             Ok(reading) => {
                 self.cgroup_failing = false;
                 self.cgroup_limit = reading.limit;
@@ -153,6 +159,11 @@ impl Collector {
     /// How often the cgroup could not be read since the start.
     pub fn cgroup_failures(&self) -> u64 {
         self.cgroup_failures
+    }
+
+    /// How long the last read of the cgroup took, whether it worked or not; a part of what [`Self::sample`] takes.
+    pub fn cgroup_took(&self) -> Option<Duration> {
+        self.cgroup_took
     }
 
     /// Why the cgroup was not found, if it was not.

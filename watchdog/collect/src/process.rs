@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use procfs::process::Process;
+use procfs::process::{LimitValue, Process};
 use watchdog_core::sample::Memory;
 use watchdog_core::units::Bytes;
 
@@ -154,6 +154,14 @@ pub struct SelfUsage {
     pub rss: Bytes,
     /// Processor time in user and kernel mode since the start, in seconds.
     pub cpu_seconds: f64,
+    /// Address space.
+    pub virtual_memory: Bytes,
+    /// Threads.
+    pub threads: u64,
+    /// Open file descriptors, the one for counting them left out; `None` where they cannot be counted.
+    pub open_fds: Option<u64>,
+    /// How many may be open; `None` without a bound, or where it cannot be read.
+    pub max_fds: Option<u64>,
 }
 
 /// Reads the process that calls it.
@@ -170,6 +178,18 @@ impl SelfReader {
     /// Memory and processor time so far.
     pub fn read(&mut self) -> Result<SelfUsage, CollectError> {
         let rss = self.0.read()?.rss;
-        Ok(SelfUsage { rss, cpu_seconds: seconds(self.0.stat()?.cpu_ticks) })
+        let stat = self.0.stat()?;
+        let limits = self.0.process.limits().ok();
+        Ok(SelfUsage {
+            rss,
+            cpu_seconds: seconds(stat.cpu_ticks),
+            virtual_memory: Bytes(stat.address_space),
+            threads: stat.threads,
+            open_fds: self.0.process.fd_count().ok().map(|open| open.saturating_sub(1) as u64),
+            max_fds: limits.and_then(|limits| match limits.max_open_files.soft_limit {
+                LimitValue::Value(most) => Some(most),
+                LimitValue::Unlimited => None,
+            }),
+        })
     }
 }

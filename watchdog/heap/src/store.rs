@@ -183,6 +183,11 @@ impl DumpStore {
         Ok(Loaded { meta, profile, symbols: read.symbols })
     }
 
+    /// How much may be held.
+    pub fn bounds(&self) -> StoreBounds {
+        self.bounds
+    }
+
     /// How much is held now.
     pub fn usage(&self) -> Usage {
         let index = self.index();

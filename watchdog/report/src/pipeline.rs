@@ -59,7 +59,7 @@ impl Default for Options {
 }
 
 /// What became of the deliveries to one sink.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SinkStats {
     /// The sink's name.
     pub sink: &'static str,
@@ -73,8 +73,18 @@ pub struct SinkStats {
     pub dropped: u64,
     /// Incidents, or groups of them, that wait or are being delivered.
     pub queued: usize,
+    /// Those that may wait.
+    pub capacity: usize,
+    /// How long the news that waits longest has waited; `None` when none waits.
+    pub oldest: Option<Duration>,
+    /// When the sink last took something.
+    pub last_success: Option<WallTime>,
     /// Those that were given up and are kept for another try.
     pub dead: usize,
+    /// Of those, the ones that the receiver refused for good.
+    pub refused: usize,
+    /// Of those, the ones that too many others waited beside. What is left could not be delivered in time.
+    pub crowded: usize,
 }
 
 /// A piece of news on its way to a sink, as it ended.

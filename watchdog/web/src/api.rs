@@ -7,29 +7,16 @@ mod answers;
 pub(crate) mod dumps;
 pub(crate) mod health;
 pub(crate) mod incidents;
+pub(crate) mod metrics;
 pub(crate) mod profiles;
 mod ranges;
 pub(crate) mod series;
 pub(crate) mod targets;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::IntoResponse;
 
-use crate::error::{ApiError, NoParams, Params};
-use crate::metrics::{CONTENT_TYPE, render};
-use crate::routes::Shared;
-
-/// `GET /metrics`
-pub(crate) async fn metrics(State(shared): State<Shared>) -> Result<Response, ApiError> {
-    match render(&shared.source.status()) {
-        Ok(text) => Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()),
-        Err(error) => {
-            tracing::error!(%error, "a scrape got no metrics");
-            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
-        }
-    }
-}
+use crate::error::{NoParams, Params};
 
 /// `GET /api/v1/openapi.json`
 pub(crate) async fn openapi(_: Params<NoParams>) -> impl IntoResponse {

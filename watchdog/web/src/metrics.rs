@@ -5,38 +5,41 @@
 
 mod catalogue;
 mod family;
+mod health;
+mod negotiation;
 mod process;
 mod target;
+mod text;
 
 use std::collections::HashSet;
-
-use prometheus::TextEncoder;
 
 use crate::status::Status;
 use catalogue::metrics;
 use family::{Collect, Family};
 
 pub use catalogue::catalogue_markdown;
-/// Content type of what [`render`] returns.
-pub use prometheus::TEXT_FORMAT as CONTENT_TYPE;
+pub use negotiation::{form, takes_gzip};
+pub use text::Format;
 
-/// The exposition could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("the metrics could not be encoded: {0}")]
-pub struct RenderError(#[from] prometheus::Error);
+/// Series of one target at most: everything is known of it, and an incident is open. Its processes that follow each other
+/// share them.
+pub const SERIES_PER_TARGET: usize = 59;
+/// Series of one sink at most.
+pub const SERIES_PER_SINK: usize = 11;
+/// Series of one store of rules at most.
+pub const SERIES_PER_STORE: usize = 3;
+/// Series of the watchdog itself at most, however many targets, sinks and stores of rules it has.
+pub const SERIES_OF_WATCHDOG: usize = 124;
 
 /// The status as Prometheus reads it: families in the order of the catalogue, targets in the order of the status.
-///
-/// # Errors
-/// [`RenderError`] when the encoder refuses a family.
-pub fn render(status: &Status) -> Result<String, RenderError> {
+pub fn render(status: &Status, format: Format) -> String {
     let mut seen = HashSet::new();
     // Two series with the same labels would make Prometheus refuse the whole scrape.
     let targets: Vec<_> =
         status.targets.iter().filter(|target| seen.insert(target.identity.name.as_str())).collect();
     let mut text = String::new();
     for metric in metrics() {
-        let mut family = Family::new(metric);
+        let mut family = Family::new(metric, format, &mut text);
         match metric.collect {
             Collect::Once(collect) => collect(status, &mut family),
             Collect::PerTarget(collect) => {
@@ -46,12 +49,9 @@ pub fn render(status: &Status) -> Result<String, RenderError> {
                 }
             }
         }
-        // The encoder refuses a family without a sample; an absent one is simply not written.
-        if let Some(family) = family.finish() {
-            TextEncoder::new().encode_utf8(&[family], &mut text)?;
-        }
     }
-    Ok(text)
+    text.push_str(format.end());
+    text
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     fn a_hostile_target_name_cannot_forge_a_series() {
         let status =
             Status { targets: vec![named("a\"} 1\nforged_metric 7\n\\")], ..Status::default() };
-        let text = render(&status).expect("text");
+        let text = render(&status, Format::Text);
         assert!(
             text.contains(r#"oomen_target_up{target="a\"} 1\nforged_metric 7\n\\"} 0"#),
             "{text}"
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn two_targets_of_one_name_make_one_series() {
         let status = Status { targets: vec![named("a"), named("a")], ..Status::default() };
-        let text = render(&status).expect("text");
+        let text = render(&status, Format::Text);
         assert_eq!(text.matches("oomen_target_up{").count(), 1, "{text}");
     }
 
@@ -94,20 +94,22 @@ mod tests {
         let mut target = named("a");
         target.sample = Some(Sample::default());
         target.assessment = Some(Assessment::default());
-        let gone = render(&Status { targets: vec![target.clone()], ..Status::default() });
+        let text =
+            |target| render(&Status { targets: vec![target], ..Status::default() }, Format::Text);
+        let gone = text(target.clone());
         target.up = true;
-        let there = render(&Status { targets: vec![target], ..Status::default() });
+        let there = text(target);
         for name in ["oomen_target_memory_used_bytes{", "oomen_target_state{"] {
-            assert!(there.as_ref().expect("text").contains(name), "{name}");
-            assert!(!gone.as_ref().expect("text").contains(name), "{name}");
+            assert!(there.contains(name), "{name}");
+            assert!(!gone.contains(name), "{name}");
         }
-        assert!(gone.expect("text").contains("oomen_target_last_sample_timestamp_seconds{"));
+        assert!(gone.contains("oomen_target_last_sample_timestamp_seconds{"));
     }
 
     #[test]
     fn what_is_not_known_is_absent_and_not_zero() {
         let status = Status { targets: vec![named("a")], ..Status::default() };
-        let text = render(&status).expect("text");
+        let text = render(&status, Format::Text);
         for name in [
             "oomen_target_resident_memory_bytes",
             "oomen_target_memory_limit_bytes",

@@ -1,6 +1,6 @@
 //! All routes in one table, and what stands around every one of them: limits, deadline, headers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +18,7 @@ use crate::access::{self, Access};
 use crate::api::profiles;
 use crate::dumps::Dumps;
 use crate::error::ApiError;
-use crate::status::Source;
+use crate::status::{Durations, Source};
 use crate::{api, page};
 
 /// What the application hands over.
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) profile: Arc<Semaphore>,
     /// Stored dumps that are turned into another form.
     pub(crate) render: Arc<Semaphore>,
+    /// How long scrapes took.
+    pub(crate) scrapes: Arc<Mutex<Durations>>,
 }
 
 /// Longest time to the first byte of an answer; a profile over some seconds has these beside it.
@@ -67,7 +69,7 @@ pub(crate) fn routes() -> Vec<Route> {
         ("GET", "/assets/plot.js", get(page::plot)),
         ("GET", "/assets/words.js", get(page::words)),
         ("GET", "/assets/icon.svg", get(page::icon)),
-        ("GET", "/metrics", get(api::metrics)),
+        ("GET", "/metrics", get(api::metrics::scrape)),
         ("GET", "/health/live", get(api::health::live)),
         ("GET", "/health/ready", get(api::health::ready)),
         ("GET", "/api/v1/openapi.json", get(api::openapi)),
@@ -111,6 +113,7 @@ pub fn router(context: AppContext, loopback: bool) -> Router {
         capture: Arc::new(Semaphore::new(1)),
         profile: Arc::new(Semaphore::new(profiles::MAX_PROFILES)),
         render: Arc::new(Semaphore::new(MAX_RENDERED)),
+        scrapes: Arc::default(),
     };
     table(routes())
         .layer(from_fn(deadline))

@@ -1,5 +1,7 @@
 //! What the watchdog knows at one moment, as plain data that the application keeps and this crate shows.
 
+mod meters;
+
 use std::time::Duration;
 
 use watchdog_core::detector::Assessment;
@@ -8,6 +10,8 @@ use watchdog_core::history::Row;
 use watchdog_core::incident::{Incident, State, TargetIdentity};
 use watchdog_core::sample::Sample;
 use watchdog_core::units::{Bytes, WallTime};
+
+pub use meters::{DeadReports, Durations, Meters, ReadTimes, Selection};
 
 /// Where the pages, the API and the metrics get their data from. Called once per request: neither method may block.
 pub trait Source: Send + Sync {
@@ -39,6 +43,10 @@ pub struct Status {
     pub kept: Kept,
     /// What the watchdog itself uses.
     pub own: Own,
+    /// One entry per configured target: how many processes it means.
+    pub selections: Vec<Selection>,
+    /// How long the watchdog's own work takes, and what of it failed.
+    pub meters: Meters,
 }
 
 /// The heap dumps that are kept.
@@ -48,6 +56,8 @@ pub struct Kept {
     pub dumps: u64,
     /// What they take together.
     pub bytes: Bytes,
+    /// What they may take together.
+    pub limit: Bytes,
 }
 
 /// What is running.
@@ -66,6 +76,14 @@ pub struct Own {
     pub rss: Bytes,
     /// Processor time in user and system mode since it started, in seconds.
     pub cpu_seconds: f64,
+    /// Its address space.
+    pub virtual_memory: Bytes,
+    /// Its threads.
+    pub threads: u64,
+    /// File descriptors it holds open, where they can be counted.
+    pub open_fds: Option<u64>,
+    /// File descriptors it may hold open, where there is a bound and it can be read.
+    pub max_fds: Option<u64>,
 }
 
 /// One watched process.
@@ -95,6 +113,14 @@ pub struct TargetStatus {
     pub recorder: bool,
     /// Sampled allocations that its flight recorder had no room for.
     pub lost_samples: u64,
+    /// How full the fullest part of its flight recorder was when last read, 0 to 1.
+    pub recorder_fill: Option<f64>,
+    /// Whether its probe answered when last asked; `None` without one and before the first answer.
+    pub probe: Option<bool>,
+    /// Whether its request counter could be read at the last try; `None` without one and before the first try.
+    pub counter: Option<bool>,
+    /// When a heap profile was last taken, stored or only looked at.
+    pub last_capture: Option<WallTime>,
     /// Incidents by the states they reached.
     pub incidents: IncidentCounts,
     /// Kills of this target's processes by the kernel for their memory, as far as seen.
@@ -171,7 +197,7 @@ impl IncidentCounts {
 }
 
 /// Deliveries of one sink since start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SinkStatus {
     /// Its name in the configuration; the label of its metrics.
     pub name: String,
@@ -185,8 +211,14 @@ pub struct SinkStatus {
     pub dropped: u64,
     /// Reports that wait now.
     pub queue_length: u64,
+    /// Reports that may wait at once.
+    pub capacity: u64,
+    /// How long the report that waits longest has waited, in seconds; 0 when none waits.
+    pub oldest_seconds: f64,
+    /// When the sink last took something.
+    pub last_success: Option<WallTime>,
     /// Reports that were given up and are kept for another try.
-    pub dead: u64,
+    pub dead: DeadReports,
 }
 
 /// What became of the rules in one store since start.

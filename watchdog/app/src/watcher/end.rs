@@ -1,7 +1,7 @@
 //! The end of a process: what its flight recorder still tells, and how its incident is closed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watchdog_core::incident::Ending;
 use watchdog_core::profile::Mapping;
@@ -49,8 +49,10 @@ impl Watcher {
     async fn read_last(&mut self, table: Arc<Table>, wall: WallTime) {
         let mappings: Vec<Mapping> = self.heap.mappings.to_vec();
         let read = move || source::from_table(&table, wall, mappings);
+        let began = Instant::now();
         let taken: Result<Taken, String> =
             tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(e.to_string()));
+        self.capture_took(SourceKind::AfterKill, began.elapsed());
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => {
@@ -59,15 +61,16 @@ impl Watcher {
             }
         };
         self.heap.ramp.add(&taken.profile);
-        let began = self.growth_began();
+        let growth = self.growth_began();
         let mut dump = self.describe("after-kill", SourceKind::AfterKill, &taken.profile);
         let (profile, raw, encoding) = taken.archived();
         dump.encoding = encoding;
         let profile = Arc::new(profile);
         let names = jobs::Names::of(&self.heap);
-        let named = jobs::culprits(self.heap.ramp.since(began), profile, names, true);
+        let searching = Instant::now();
+        let named = jobs::culprits(self.heap.ramp.since(growth), profile, names, true).await;
+        self.context.meter(|meters| meters.naming.add(searching.elapsed()));
         // Whether it is told at once is decided by the end of the incident, which follows.
-        let named = named.await;
         self.conclude(named);
         let stored = jobs::store(Arc::clone(&self.context.store), dump, raw, None).await;
         self.done(Ok(stored));

@@ -1,6 +1,7 @@
 //! The heap of one process: profiles are taken when the policy says so, stored, and compared until the function is named.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use watchdog_core::detector::{Assessment, Level};
 use watchdog_core::incident::{Change, Incident, TargetIdentity};
@@ -133,8 +134,9 @@ impl Watcher {
         self.heap.began.taking = wall;
         let (symbolizer, mappings) =
             (self.heap.symbolizer.clone(), Arc::clone(&self.heap.mappings));
+        let kind = source.kind();
         let taken = source.take(wall, symbolizer, mappings);
-        self.jobs.spawn(jobs::take(taken, reason, request));
+        self.jobs.spawn(jobs::take(taken, kind, reason, request));
     }
 
     pub(super) fn requested(&mut self, request: CaptureRequest) {
@@ -165,6 +167,9 @@ impl Watcher {
 
     pub(super) fn taken(&mut self, done: jobs::Taking) {
         self.heap.taking = false;
+        if !matches!(done.result, Ok(None)) {
+            self.capture_took(done.source, done.took);
+        }
         match done.result {
             Ok(Some(taken)) => self.learned(taken, done.reason, done.request),
             Ok(None) => {
@@ -180,12 +185,21 @@ impl Watcher {
         }
     }
 
+    pub(super) fn capture_took(&self, source: SourceKind, took: Duration) {
+        self.context.meter(|meters| meters.captures.entry(source.as_str()).or_default().add(took));
+    }
+
     fn learned(&mut self, taken: Taken, reason: Reason, request: Option<CaptureRequest>) {
         let profile = &taken.profile;
         tracing::debug!(target_name = %self.name, reason = reason.as_str(), source = taken.source.as_str(), inuse = %profile.inuse_space(), "the heap was looked at");
         self.heap.ramp.add(profile);
         self.heap.mappings = Arc::new(profile.mappings.clone());
         self.told_of_losses(profile.lost_samples);
+        {
+            let mut status = lock(&self.slot.status);
+            status.last_capture = Some(profile.taken);
+            status.recorder_fill = taken.fill.or(status.recorder_fill);
+        }
         if let (Some(number), Some(Source::Files(_, _, after))) = (taken.file, &mut self.heap.other)
         {
             *after = Some(number);
@@ -292,17 +306,19 @@ impl Watcher {
             }
             Err(error) => {
                 status.captures.failed += 1;
+                self.context.meter(|meters| meters.unstored += 1);
                 tracing::warn!(target_name = %self.name, error, "the heap dump could not be stored");
             }
         }
     }
 
     /// The names, or why there are none. A job that only learned names says nothing.
-    pub(super) fn named(&mut self, result: Option<jobs::Naming>) {
+    pub(super) fn named(&mut self, result: Option<(Duration, Box<jobs::Naming>)>) {
         self.heap.naming = false;
         self.name_next();
-        let Some(result) = result else { return };
-        if let Some(change) = self.conclude(result) {
+        let Some((took, result)) = result else { return };
+        self.context.meter(|meters| meters.naming.add(took));
+        if let Some(change) = self.conclude(*result) {
             self.trace_name(&change.incident);
             self.context.changed(&change);
         }

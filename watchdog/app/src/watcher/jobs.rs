@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use watchdog_collect::allocator::AllocatorClient;
 use watchdog_collect::requests::RequestsClient;
@@ -10,6 +11,7 @@ use watchdog_core::culprit::{Culprit, NotYet};
 use watchdog_core::profile::{Mapping, Profile};
 use watchdog_core::sample::Allocator;
 use watchdog_core::units::Moment;
+use watchdog_heap::capture::SourceKind;
 use watchdog_heap::culprit;
 use watchdog_heap::store::{DumpStore, NewDump};
 use watchdog_heap::symbolize::Symbolizer;
@@ -24,12 +26,12 @@ use crate::policy::Reason;
 
 /// A finished job.
 pub(super) enum Done {
-    Allocator(Result<Allocator, String>),
-    Requests(Moment, Result<f64, String>),
+    Allocator(Duration, Result<Allocator, String>),
+    Requests(Moment, Duration, Result<f64, String>),
     Taken(Box<Taking>),
     Stored(Result<String, String>),
     /// `None` from a job that only learned names.
-    Named(Option<Box<Naming>>),
+    Named(Option<(Duration, Box<Naming>)>),
 }
 
 /// The named functions, or why there are none.
@@ -40,6 +42,8 @@ pub(super) struct Taking {
     pub(super) reason: Reason,
     pub(super) result: Result<Option<Taken>, String>,
     pub(super) request: Option<CaptureRequest>,
+    pub(super) source: SourceKind,
+    pub(super) took: Duration,
 }
 
 /// Where names come from: what the last profile brought along, else the process's files.
@@ -71,21 +75,27 @@ impl Names {
 }
 
 pub(super) async fn allocator(client: Arc<AllocatorClient>) -> Done {
-    Done::Allocator(client.fetch().await.map_err(|error| error.to_string()))
+    let began = Instant::now();
+    let read = client.fetch().await.map_err(|error| error.to_string());
+    Done::Allocator(began.elapsed(), read)
 }
 
 /// Reads the request counter; `at` is when it was asked.
 pub(super) async fn requests(client: Arc<RequestsClient>, at: Moment) -> Done {
-    Done::Requests(at, client.fetch().await.map_err(|error| error.to_string()))
+    let began = Instant::now();
+    let read = client.fetch().await.map_err(|error| error.to_string());
+    Done::Requests(at, began.elapsed(), read)
 }
 
 pub(super) async fn take(
     taken: impl Future<Output = Result<Option<Taken>, String>>,
+    source: SourceKind,
     reason: Reason,
     request: Option<CaptureRequest>,
 ) -> Done {
+    let began = Instant::now();
     let result = taken.await;
-    Done::Taken(Box::new(Taking { reason, result, request }))
+    Done::Taken(Box::new(Taking { reason, result, request, source, took: began.elapsed() }))
 }
 
 pub(super) async fn store(
@@ -108,7 +118,9 @@ pub(super) async fn store(
 }
 
 pub(super) async fn name(earlier: Vec<Arc<Digest>>, last: Arc<Profile>, names: Names) -> Done {
-    Done::Named(Some(Box::new(culprits(earlier, last, names, false).await)))
+    let began = Instant::now();
+    let named = culprits(earlier, last, names, false).await;
+    Done::Named(Some((began.elapsed(), Box::new(named))))
 }
 
 /// Names the functions that grew; for a process that is gone, those that held most if too few profiles were taken.

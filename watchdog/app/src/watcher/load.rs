@@ -59,9 +59,16 @@ impl Watcher {
         self.jobs.spawn(jobs::requests(client, at));
     }
 
-    pub(super) fn requests_read(&mut self, at: Moment, result: Result<f64, String>) {
+    pub(super) fn requests_read(
+        &mut self,
+        at: Moment,
+        took: Duration,
+        result: Result<f64, String>,
+    ) {
         self.load.asking = false;
+        self.context.meter(|meters| meters.reads.requests.add(took));
         let mut status = lock(&self.slot.status);
+        status.counter = Some(result.is_ok());
         match result {
             Ok(total) => {
                 status.reads.requests.ok += 1;

@@ -1,6 +1,8 @@
-//! How much later than intended a look at the process begins.
+//! How much later than intended a look at the process begins, and how long its reading takes.
 
 use std::time::{Duration, Instant};
+
+use super::Watcher;
 
 /// When a look began.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,19 @@ impl Look {
 
     fn delay_at(self, now: Instant, pause: Duration) -> Duration {
         now.saturating_duration_since(self.0).saturating_sub(pause)
+    }
+}
+
+impl Watcher {
+    /// What a look took, as far as it was reading.
+    pub(super) fn sampled(&self, took: Duration) {
+        let of_cgroup = self.collector.cgroup_took();
+        self.context.meter(|meters| {
+            meters.reads.proc.add(took.saturating_sub(of_cgroup.unwrap_or_default()));
+            if let Some(of_cgroup) = of_cgroup {
+                meters.reads.cgroup.add(of_cgroup);
+            }
+        });
     }
 }
 

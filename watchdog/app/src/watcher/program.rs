@@ -53,6 +53,7 @@ impl Watcher {
         lock(&self.slot.symbolizer).clone_from(&symbolizer);
         self.context.recorders.forget(self.tracker.identity());
         self.heap.forget(symbolizer);
-        lock(&self.slot.status).recorder = false;
+        let mut status = lock(&self.slot.status);
+        (status.recorder, status.recorder_fill) = (false, None);
     }
 }

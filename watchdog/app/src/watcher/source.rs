@@ -33,6 +33,8 @@ pub(super) struct Taken {
     raw: Option<(Vec<u8>, Encoding)>,
     /// The number of the file it was read from.
     pub(super) file: Option<u64>,
+    /// How full the flight recorder is that it was read from.
+    pub(super) fill: Option<f64>,
 }
 
 impl Source {
@@ -106,7 +108,8 @@ pub(super) fn from_table(
     let snapshot = table.snapshot()?;
     let profile = recorder::profile(&snapshot, mappings, taken);
     let (source, symbols) = (SourceKind::Recorder, Symbols::default());
-    Ok(Taken { source, profile, symbols, raw: None, file: None })
+    let fill = Some(table.fill(&snapshot));
+    Ok(Taken { source, profile, symbols, raw: None, file: None, fill })
 }
 
 /// A dump names files, not builds: what is known of them is filled in.
@@ -121,7 +124,7 @@ fn from_capture(
         let same = known.iter().find(|known| known.path == mapping.path);
         mapping.build_id = same.and_then(|known| known.build_id.clone());
     }
-    Taken { source, profile, symbols, raw: Some((raw, encoding)), file }
+    Taken { source, profile, symbols, raw: Some((raw, encoding)), file, fill: None }
 }
 
 /// The mappings of the process now, or as they were when it could last be asked.

@@ -14,6 +14,8 @@ pub(crate) struct Stat {
     pub(crate) comm: String,
     /// Fields 14 and 15: user and kernel time in clock ticks.
     pub(crate) cpu_ticks: u64,
+    /// Field 20: threads.
+    pub(crate) threads: u64,
     /// Field 22: clock ticks from boot to the start.
     pub(crate) start_ticks: u64,
     /// Field 23: address space in bytes; zero for kernel threads, zombies and what is about to be one.
@@ -35,6 +37,7 @@ impl Stat {
         Ok(Self {
             comm: String::from_utf8_lossy(comm).into_owned(),
             cpu_ticks: field(14, "utime")?.saturating_add(field(15, "stime")?),
+            threads: field(20, "num_threads")?,
             start_ticks: field(22, "starttime")?,
             address_space: field(23, "vsize")?,
         })
@@ -53,7 +56,8 @@ mod tests {
     fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
         let stat = parse("7 (a) b (c)) S 1 7 7 0 -1 64 1 2 3 4 50 25 0 0 20 0 1 0 4711 9000 12\n");
         let comm = "a) b (c)".into();
-        let expected = Stat { comm, cpu_ticks: 75, start_ticks: 4711, address_space: 9000 };
+        let expected =
+            Stat { comm, cpu_ticks: 75, threads: 1, start_ticks: 4711, address_space: 9000 };
         assert_eq!(stat.expect("parses"), expected);
     }
 

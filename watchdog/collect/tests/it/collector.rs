@@ -99,6 +99,7 @@ fn a_limit_that_is_changed_is_followed() {
     let tree = shop();
     let mut collector = Collector::attach(options(&tree)).expect("attached");
     sample(&mut collector, 1.0);
+    assert!(collector.cgroup_took().is_some(), "its reading is measured");
     tree.v2("sys/app", "2000", "8388608", 0);
     assert_eq!(sample(&mut collector, 2.0).limit, Some(Bytes::from_mib(8)));
 }

@@ -151,6 +151,11 @@ fn the_watchdog_knows_what_it_costs_itself() {
     let usage = SelfReader::attach(&tree.proc_root()).expect("attached").read().expect("usage");
     assert_eq!(usage.rss, Bytes::from_kib(3072));
     assert!((usage.cpu_seconds - 2.0).abs() < 1e-9, "{usage:?}");
+    assert_eq!((usage.open_fds, usage.max_fds), (None, None), "a gap, not a zero");
     let real = SelfReader::attach("/proc".as_ref()).expect("attached").read().expect("usage");
     assert!(real.rss > Bytes::from_kib(500), "{real:?}");
+    assert!(real.threads >= 1 && real.virtual_memory > real.rss, "{real:?}");
+    // Standard input, output and error, and the directory that it holds; other tests open files meanwhile.
+    assert!(real.open_fds.is_some_and(|open| (4..1000).contains(&open)), "{real:?}");
+    assert!(real.max_fds.is_none_or(|most| most >= 64), "{real:?}");
 }

@@ -40,6 +40,8 @@ struct Counts {
     retried: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    /// The bits of the time of the last step that worked; 0 before it.
+    last_success: AtomicU64,
 }
 
 fn count(counter: &AtomicU64, by: usize) {
@@ -160,6 +162,7 @@ impl Lane {
             told
         });
         count(&self.counts.delivered, told.len());
+        self.counts.last_success.store(wall_now().0.to_bits(), Ordering::Relaxed);
         for Told { incident, .. } in &told {
             let (sink, state) = (self.sink.name(), incident.state.as_str());
             tracing::info!(sink, incident = incident.id, state, "report delivered");
@@ -270,7 +273,13 @@ impl Lane {
     pub(super) fn stats(&self) -> SinkStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // One lock after the other: the worker holds the first while it takes the second.
-        let dead = self.lock().queue.dead();
+        let (dead, oldest) = {
+            let state = self.lock();
+            let dead: Vec<_> =
+                state.queue.dead().map(|dead| (dead.may_pass, dead.crowded)).collect();
+            (dead, state.queue.oldest(Instant::now()))
+        };
+        let last_success = read(&self.counts.last_success);
         let queued = *self.outstanding.borrow();
         SinkStats {
             sink: self.sink.name(),
@@ -279,7 +288,12 @@ impl Lane {
             failed: read(&self.counts.failed),
             dropped: read(&self.counts.dropped),
             queued,
-            dead,
+            capacity: self.options.capacity,
+            oldest,
+            last_success: (last_success > 0).then(|| WallTime(f64::from_bits(last_success))),
+            dead: dead.len(),
+            refused: dead.iter().filter(|(may_pass, _)| !may_pass).count(),
+            crowded: dead.iter().filter(|(_, crowded)| *crowded).count(),
         }
     }
 }

@@ -27,8 +27,16 @@ struct Slot {
     record: Record,
     /// When its oldest debt arose; the total deadline counts from here.
     since: Instant,
+    /// Since when there is news that was not told, newer news or not; means nothing without.
+    waits: Instant,
     not_before: Instant,
     failures: u32,
+}
+
+impl Slot {
+    fn new(record: Record, now: Instant) -> Self {
+        Self { record, since: now, waits: now, not_before: now, failures: 0 }
+    }
 }
 
 /// What the worker does next.
@@ -76,7 +84,7 @@ impl Queue {
     pub(super) fn new(habits: Habits, left: Vec<(Key, Record)>, now: Instant) -> Self {
         let slots = left.into_iter().map(|(key, mut record)| {
             record.dead = None;
-            (key, Slot { record, since: now, not_before: now, failures: 0 })
+            (key, Slot::new(record, now))
         });
         let pacer = Pacer::new(habits.pace);
         Self { slots: slots.collect(), habits, pacer, paused_until: None, busy: None }
@@ -100,12 +108,15 @@ impl Queue {
         let Some((key, slot)) = key.and_then(|key| Some((key, self.slots.get_mut(&key)?))) else {
             let key = self.slots.last_key_value().map_or(1, |(last, _)| last + 1);
             let record = Record::of(incident, wall);
-            self.slots.insert(key, Slot { record, since: now, not_before: now, failures: 0 });
+            self.slots.insert(key, Slot::new(record, now));
             changes.changed.push(key);
             self.make_room(options.capacity, &mut changes);
             return changes;
         };
         let owed = slot.record.debt(self.habits.refreshes);
+        if !owed.is_some_and(Debt::is_news) {
+            slot.waits = now;
+        }
         let news = slot.record.take(incident, wall);
         if news {
             (slot.not_before, slot.failures) = (now, 0);
@@ -134,7 +145,7 @@ impl Queue {
             let closed = owed.iter().find(|(_, open)| !open).or(owed.first());
             if let Some(slot) = closed.and_then(|(key, _)| self.slots.get_mut(key)) {
                 let reason = "too many reports wait".to_owned();
-                if slot.record.give_up(Dead { reason, may_pass: true }) {
+                if slot.record.give_up(Dead { reason, may_pass: true, crowded: true }) {
                     changes.given_up.extend(slot.record.incidents().map(|one| one.id.clone()));
                     changes.changed.extend(closed.map(|(key, _)| *key));
                 }
@@ -187,7 +198,7 @@ impl Queue {
         self.busy = None;
         let Some(slot) = self.slots.get_mut(&key) else { return (Vec::new(), 0) };
         let attempts = slot.failures.saturating_add(1);
-        (slot.since, slot.not_before, slot.failures) = (now, now, 0);
+        (slot.since, slot.waits, slot.not_before, slot.failures) = (now, now, now, 0);
         (slot.record.stepped(snapshot, memory, more), attempts)
     }
 
@@ -217,7 +228,7 @@ impl Queue {
         if failure.may_pass && resumes < slot.since + options.total_deadline {
             return AfterFailure::TryAgain;
         }
-        let dead = Dead { reason: failure.text, may_pass: failure.may_pass };
+        let dead = Dead { reason: failure.text, may_pass: failure.may_pass, crowded: false };
         let untold = slot.record.untold();
         match slot.record.give_up(dead) {
             true => AfterFailure::GiveUp(untold, slot.failures),
@@ -248,9 +259,16 @@ impl Queue {
         self.slots.values().filter(|slot| slot.record.debt(refreshes).is_some()).count()
     }
 
-    /// Records that were given up and are kept.
-    pub(super) fn dead(&self) -> usize {
-        self.slots.values().filter(|slot| slot.record.dead.is_some()).count()
+    /// How long the news that waits longest has waited.
+    pub(super) fn oldest(&self, now: Instant) -> Option<Duration> {
+        let owed =
+            self.slots.values().filter(|slot| slot.record.debt(false).is_some_and(Debt::is_news));
+        owed.map(|slot| now.saturating_duration_since(slot.waits)).max()
+    }
+
+    /// Why each record was given up that was and is kept.
+    pub(super) fn dead(&self) -> impl Iterator<Item = &Dead> {
+        self.slots.values().filter_map(|slot| slot.record.dead.as_ref())
     }
 
     pub(super) fn record(&self, key: Key) -> Option<&Record> {
@@ -264,10 +282,8 @@ impl Queue {
 
     /// Ids of the incidents with news that nobody was told.
     pub(super) fn untold(&self) -> Vec<String> {
-        let owed = self
-            .slots
-            .values()
-            .filter(|slot| matches!(slot.record.debt(false), Some(Debt::Untold | Debt::News)));
+        let owed =
+            self.slots.values().filter(|slot| slot.record.debt(false).is_some_and(Debt::is_news));
         owed.filter_map(|slot| slot.record.incidents().next().map(|one| one.id.clone())).collect()
     }
 }

@@ -47,6 +47,9 @@ pub(super) struct Dead {
     pub(super) reason: String,
     /// Whether it may go through once the sink takes something again; else only a restart tries it.
     pub(super) may_pass: bool,
+    /// It was not the sink's doing: too many others waited.
+    #[serde(default)]
+    pub(super) crowded: bool,
 }
 
 /// One group of incidents of one sink, as it is kept on the disk.
@@ -75,6 +78,13 @@ pub(super) enum Debt {
     Step,
     /// Figures moved.
     Figures,
+}
+
+impl Debt {
+    /// Whether somebody is still to learn something, and not only to see it better.
+    pub(super) fn is_news(self) -> bool {
+        matches!(self, Self::Untold | Self::News)
+    }
 }
 
 /// What a sink is given: the state of the group at that time.
@@ -287,7 +297,7 @@ mod tests {
 
     #[test]
     fn given_up_is_only_news_and_newer_news_is_tried_again() {
-        let dead = || Dead { reason: "no such channel".into(), may_pass: false };
+        let dead = || Dead { reason: "no such channel".into(), may_pass: false, crowded: false };
         let mut record = Record::of(incident("a", 1), WallTime(1.0));
         assert!(record.give_up(dead()));
         assert_eq!(record.debt(true), None);

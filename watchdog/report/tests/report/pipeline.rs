@@ -103,8 +103,16 @@ async fn a_report_is_delivered_at_once() {
     pipeline.submit(&incident("a", State::Confirmed));
     sleep(Duration::from_millis(1)).await;
     assert_eq!(sink.attempts(), [(Duration::ZERO, "a".into(), State::Confirmed)]);
-    let expected = SinkStats { sink: "scripted", delivered: 1, ..SinkStats::default() };
-    assert_eq!(stats(&pipeline), expected);
+    let seen = stats(&pipeline);
+    assert!(seen.last_success.is_some_and(|at| at.0 > 1.7e9), "{seen:?}");
+    let expected = SinkStats {
+        sink: "scripted",
+        delivered: 1,
+        capacity: 256,
+        last_success: seen.last_success,
+        ..SinkStats::default()
+    };
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,6 +141,48 @@ async fn a_newer_state_replaces_an_older_one_that_still_waits() {
     assert_eq!(stats(&pipeline).queued, 1);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(sink.seen(), [("a".into(), State::Confirmed), ("a".into(), State::Killed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_that_waits_longest_keeps_its_age_while_there_is_newer_news_of_it() {
+    let sink = Scripted::new([Act::Ask(Duration::from_secs(60))], Act::Deliver);
+    let pipeline = sink.start(&Options::default());
+    assert_eq!(stats(&pipeline).oldest, None);
+    pipeline.submit(&incident("a", State::Confirmed));
+    sleep(Duration::from_secs(20)).await;
+    pipeline.submit(&incident("a", State::Imminent));
+    pipeline.submit(&incident("b", State::Confirmed));
+    sleep(Duration::from_secs(20)).await;
+    let waiting = stats(&pipeline);
+    assert_eq!((waiting.oldest, waiting.last_success), (Some(Duration::from_secs(40)), None));
+    sleep(HOUR).await;
+    assert_eq!(stats(&pipeline).oldest, None);
+    assert!(stats(&pipeline).last_success.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_report_was_given_up_is_counted() {
+    let refusing = Scripted::new([], Act::Refuse);
+    let pipeline = refusing.start(&Options::default());
+    pipeline.submit(&incident("a", State::Confirmed));
+    sleep(Duration::from_secs(1)).await;
+    let seen = stats(&pipeline);
+    assert_eq!((seen.dead, seen.refused, seen.crowded), (1, 1, 0));
+    assert_eq!(seen.oldest, None, "what was given up does not wait");
+    let failing = Scripted::new([], Act::Fail);
+    let pipeline = failing.start(&Options::default());
+    pipeline.submit(&incident("a", State::Confirmed));
+    sleep(HOUR).await;
+    let seen = stats(&pipeline);
+    assert_eq!((seen.dead, seen.refused, seen.crowded), (1, 0, 0));
+    let hanging = Scripted::new([], Act::Hang);
+    let pipeline = hanging.start(&Options { capacity: 1, ..Options::default() });
+    for id in ["under way", "first", "second"] {
+        pipeline.submit(&incident(id, State::Confirmed));
+        sleep(Duration::from_millis(1)).await;
+    }
+    let seen = stats(&pipeline);
+    assert_eq!((seen.dead, seen.refused, seen.crowded), (1, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,12 @@
-//! A metric's description and the family that is filled from it on a scrape.
+//! A metric's description, and the series of it that are written on a scrape.
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Series, MetricFamily, MetricType};
 use watchdog_core::units::Bytes;
 
-use crate::status::{Status, TargetStatus};
+use super::text::{self, Format};
+use crate::status::{Durations, Status, TargetStatus};
+
+/// The label that every metric of a target begins with.
+pub(super) const TARGET: (&str, &str) = ("target", "its name");
 
 /// Everything that is said of one metric; the scrape and the printed catalogue both come from it.
 pub(super) struct Metric {
@@ -22,55 +25,48 @@ pub(super) struct Metric {
 pub(super) enum Kind {
     Gauge,
     Counter,
+    Histogram,
+}
+
+impl Kind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
 }
 
 /// How its samples are found.
 #[derive(Clone, Copy)]
 pub(super) enum Collect {
-    Once(fn(&Status, &mut Family)),
-    PerTarget(fn(&TargetStatus, &mut Family)),
+    Once(fn(&Status, &mut Family<'_>)),
+    PerTarget(fn(&TargetStatus, &mut Family<'_>)),
 }
 
-/// The samples of one metric.
-pub(super) struct Family {
+/// One metric on its way into the exposition. It is described before its first sample; without one it is not there.
+pub(super) struct Family<'a> {
     metric: &'static Metric,
-    target: Option<String>,
-    series: Vec<Series>,
+    format: Format,
+    target: &'a str,
+    described: bool,
+    to: &'a mut String,
 }
 
-impl Family {
-    pub(super) fn new(metric: &'static Metric) -> Self {
-        Self { metric, target: None, series: Vec::new() }
+impl<'a> Family<'a> {
+    pub(super) fn new(metric: &'static Metric, format: Format, to: &'a mut String) -> Self {
+        Self { metric, format, target: "", described: false, to }
     }
 
     /// The samples that follow are of this target.
-    pub(super) fn of_target(&mut self, name: &str) {
-        self.target = Some(name.to_owned());
+    pub(super) fn of_target(&mut self, name: &'a str) {
+        self.target = name;
     }
 
     /// Adds a sample; `labels` are the values of the labels after `target`.
     pub(super) fn push(&mut self, labels: &[&str], value: f64) {
-        let values = self.target.as_deref().into_iter().chain(labels.iter().copied());
-        let pairs = self.metric.labels.iter().zip(values).map(|((name, _), value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value(value.to_owned());
-            pair
-        });
-        let mut series = Series::from_label(pairs.collect());
-        match self.metric.kind {
-            Kind::Gauge => {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                series.set_gauge(gauge);
-            }
-            Kind::Counter => {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                series.set_counter(counter);
-            }
-        }
-        self.series.push(series);
+        self.sample("", labels, None, value);
     }
 
     /// Adds an amount of memory.
@@ -88,18 +84,25 @@ impl Family {
         self.push(labels, f64::from(u8::from(yes)));
     }
 
-    pub(super) fn finish(self) -> Option<MetricFamily> {
-        if self.series.is_empty() {
-            return None;
+    /// Adds the series of a histogram.
+    pub(super) fn durations(&mut self, labels: &[&str], durations: &Durations) {
+        for (bound, count) in durations.up_to() {
+            self.sample("_bucket", labels, Some(bound), count as f64);
         }
-        let mut family = MetricFamily::default();
-        family.set_name(self.metric.name.to_owned());
-        family.set_help(self.metric.help.to_owned());
-        family.set_field_type(match self.metric.kind {
-            Kind::Gauge => MetricType::GAUGE,
-            Kind::Counter => MetricType::COUNTER,
-        });
-        family.set_metric(self.series);
-        Some(family)
+        let count = durations.count() as f64;
+        self.sample("_bucket", labels, Some(f64::INFINITY), count);
+        self.sample("_sum", labels, None, durations.seconds());
+        self.sample("_count", labels, None, count);
+    }
+
+    fn sample(&mut self, ending: &str, labels: &[&str], bound: Option<f64>, value: f64) {
+        let Metric { name, kind, help, .. } = *self.metric;
+        if !std::mem::replace(&mut self.described, true) {
+            text::describe(self.format, (name, kind.as_str(), help), self.to);
+        }
+        let of_target = matches!(self.metric.collect, Collect::PerTarget(_));
+        let values = of_target.then_some(self.target).into_iter().chain(labels.iter().copied());
+        let labels = self.metric.labels.iter().map(|(name, _)| *name).zip(values);
+        text::sample((name, ending), labels, bound, value, self.to);
     }
 }

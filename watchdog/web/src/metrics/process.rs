@@ -2,6 +2,7 @@
 
 use super::family::{Collect, Kind, Metric};
 
+const SINK: (&str, &str) = ("sink", "name of the sink");
 const RULE_STORE: (&str, &str) = ("store", "file|kubernetes");
 
 /// Which build it is; written first.
@@ -23,7 +24,7 @@ pub(super) const METRICS: &[Metric] = &[
         name: "oomen_deliveries_total",
         kind: Kind::Counter,
         unit: "reports",
-        labels: &[("sink", "name of the sink"), ("outcome", "delivered|retried|failed|dropped")],
+        labels: &[SINK, ("outcome", "delivered|retried|failed|dropped")],
         help: "Reports to a sink by what became of them; retried counts attempts.",
         absent: "without sinks",
         collect: Collect::Once(|status, family| {
@@ -39,7 +40,7 @@ pub(super) const METRICS: &[Metric] = &[
         name: "oomen_delivery_queue_length",
         kind: Kind::Gauge,
         unit: "reports",
-        labels: &[("sink", "name of the sink")],
+        labels: &[SINK],
         help: "Reports that wait for delivery now.",
         absent: "without sinks",
         collect: Collect::Once(|status, family| {
@@ -49,15 +50,58 @@ pub(super) const METRICS: &[Metric] = &[
         }),
     },
     Metric {
-        name: "oomen_delivery_dead_reports",
+        name: "oomen_delivery_queue_capacity",
         kind: Kind::Gauge,
         unit: "reports",
-        labels: &[("sink", "name of the sink")],
-        help: "Reports that were given up and are kept for another try.",
+        labels: &[SINK],
+        help: "Reports that may wait for delivery; beyond it the oldest is put aside.",
         absent: "without sinks",
         collect: Collect::Once(|status, family| {
             for sink in &status.deliveries {
-                family.count(&[&sink.name], sink.dead);
+                family.count(&[&sink.name], sink.capacity);
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_delivery_oldest_report_age_seconds",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &[SINK],
+        help: "How long the report that waits longest has waited; 0 when none waits.",
+        absent: "without sinks",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                family.push(&[&sink.name], sink.oldest_seconds);
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_delivery_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &[SINK],
+        help: "When the sink last took something, as a Unix timestamp.",
+        absent: "until it has taken something since the watchdog started",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                if let Some(at) = sink.last_success {
+                    family.push(&[&sink.name], at.0);
+                }
+            }
+        }),
+    },
+    Metric {
+        name: "oomen_delivery_dead_reports",
+        kind: Kind::Gauge,
+        unit: "reports",
+        labels: &[SINK, ("reason", "refused|expired|crowded")],
+        help: "Reports that were given up and are kept for another try: refused for good, not delivered in time, or too many waited.",
+        absent: "without sinks",
+        collect: Collect::Once(|status, family| {
+            for sink in &status.deliveries {
+                for (reason, reports) in sink.dead.iter() {
+                    family.count(&[&sink.name, reason], reports);
+                }
             }
         }),
     },
@@ -123,6 +167,50 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Processor time in user and system mode that the watchdog itself has used.",
         absent: "never",
         collect: Collect::Once(|status, family| family.push(&[], status.own.cpu_seconds)),
+    },
+    Metric {
+        name: "process_virtual_memory_bytes",
+        kind: Kind::Gauge,
+        unit: "bytes",
+        labels: &[],
+        help: "Address space of the watchdog itself.",
+        absent: "never",
+        collect: Collect::Once(|status, family| family.bytes(&[], status.own.virtual_memory)),
+    },
+    Metric {
+        name: "process_threads",
+        kind: Kind::Gauge,
+        unit: "threads",
+        labels: &[],
+        help: "Threads of the watchdog itself.",
+        absent: "never",
+        collect: Collect::Once(|status, family| family.count(&[], status.own.threads)),
+    },
+    Metric {
+        name: "process_open_fds",
+        kind: Kind::Gauge,
+        unit: "file descriptors",
+        labels: &[],
+        help: "File descriptors that the watchdog holds open.",
+        absent: "when they cannot be counted",
+        collect: Collect::Once(|status, family| {
+            if let Some(open) = status.own.open_fds {
+                family.count(&[], open);
+            }
+        }),
+    },
+    Metric {
+        name: "process_max_fds",
+        kind: Kind::Gauge,
+        unit: "file descriptors",
+        labels: &[],
+        help: "File descriptors that the watchdog may hold open.",
+        absent: "when there is no bound or it cannot be read",
+        collect: Collect::Once(|status, family| {
+            if let Some(most) = status.own.max_fds {
+                family.count(&[], most);
+            }
+        }),
     },
     Metric {
         name: "process_start_time_seconds",

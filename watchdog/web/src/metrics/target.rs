@@ -3,12 +3,10 @@
 use watchdog_core::detector::{Assessment, Level};
 use watchdog_core::sample::{Allocator, Sample};
 use watchdog_core::units::Bytes;
-use watchdog_core::verdict::Kind as Verdict;
 
-use super::family::{Collect, Family, Kind, Metric};
+use super::family::{Collect, Family, Kind, Metric, TARGET};
 use crate::status::TargetStatus;
 
-const TARGET: (&str, &str) = ("target", "its name");
 const BOUND: (&str, &str) = ("bound", "low|estimate|high");
 const UNSEEN: &str = "before the first sample and when the process is gone";
 const NO_ALLOCATOR: &str = "while the process offers no allocator statistics";
@@ -19,7 +17,7 @@ const fn gauge(
     unit: &'static str,
     help: &'static str,
     absent: &'static str,
-    collect: fn(&TargetStatus, &mut Family),
+    collect: fn(&TargetStatus, &mut Family<'_>),
 ) -> Metric {
     let collect = Collect::PerTarget(collect);
     Metric { name, kind: Kind::Gauge, unit, labels: &[TARGET], help, absent, collect }
@@ -32,7 +30,7 @@ const fn labelled(
     unit: &'static str,
     labels: &'static [(&'static str, &'static str)],
     (help, absent): (&'static str, &'static str),
-    collect: fn(&TargetStatus, &mut Family),
+    collect: fn(&TargetStatus, &mut Family<'_>),
 ) -> Metric {
     Metric { name, kind, unit, labels, help, absent, collect: Collect::PerTarget(collect) }
 }
@@ -47,7 +45,7 @@ fn assessment(target: &TargetStatus) -> Option<&Assessment> {
     target.assessment.as_ref().filter(|_| target.up)
 }
 
-fn allocator(target: &TargetStatus, family: &mut Family, field: fn(&Allocator) -> Bytes) {
+fn allocator(target: &TargetStatus, family: &mut Family<'_>, field: fn(&Allocator) -> Bytes) {
     if let Some(allocator) = sample(target).and_then(|sample| sample.allocator) {
         family.bytes(&[], field(&allocator));
     }
@@ -105,6 +103,21 @@ pub(super) const METRICS: &[Metric] = &[
         |target, family| {
             if let Some(limit) = sample(target).and_then(|sample| sample.limit) {
                 family.bytes(&[], limit);
+            }
+        },
+    ),
+    labelled(
+        "oomen_target_limit_source",
+        Kind::Gauge,
+        "1",
+        &[TARGET, ("source", "explicit|cgroup|downward-api")],
+        (
+            "Who set the limit: the user, the kernel's cgroup, or Kubernetes' Downward API; always 1, only the source that holds is there.",
+            "when no limit is known",
+        ),
+        |target, family| {
+            if let Some(source) = target.limit_source.as_deref().filter(|_| target.up) {
+                family.flag(&[source], true);
             }
         },
     ),
@@ -190,6 +203,50 @@ pub(super) const METRICS: &[Metric] = &[
             }
         },
     ),
+    gauge(
+        "oomen_target_recorder_fill_ratio",
+        "ratio",
+        "How full the fullest part of the flight recorder was when last read: of its stacks, their frames, or its live objects; near 1 it begins to lose samples.",
+        "without a flight recorder and before it was first read",
+        |target, family| {
+            if let Some(fill) = target.recorder_fill.filter(|_| target.recorder) {
+                family.push(&[], fill);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_probe_up",
+        "0 or 1",
+        "Whether the probe answered when last asked for the allocator's statistics, over HTTP or through the flight recorder.",
+        "without a probe, before it was first asked and when the process is gone",
+        |target, family| {
+            if let Some(answers) = target.probe.filter(|_| target.up) {
+                family.flag(&[], answers);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_requests_up",
+        "0 or 1",
+        "Whether the request counter could be read at the last try.",
+        "while no request counter is named, before it was first read and when the process is gone",
+        |target, family| {
+            if let Some(answers) = target.counter.filter(|_| target.up) {
+                family.flag(&[], answers);
+            }
+        },
+    ),
+    gauge(
+        "oomen_target_last_capture_timestamp_seconds",
+        "seconds",
+        "When a heap profile was last taken, stored or only looked at, as a Unix timestamp.",
+        "before the first heap profile",
+        |target, family| {
+            if let Some(at) = target.last_capture {
+                family.push(&[], at.0);
+            }
+        },
+    ),
     labelled(
         "oomen_target_growth_bytes_per_second",
         Kind::Gauge,
@@ -242,16 +299,15 @@ pub(super) const METRICS: &[Metric] = &[
     labelled(
         "oomen_target_verdict",
         Kind::Gauge,
-        "0 or 1",
+        "1",
         &[
             TARGET,
             ("verdict", "undecided|steady|heap-leak|fragmentation|off-heap|page-cache|tmpfs|load"),
         ],
-        ("What kind of growth it is: 1 for the verdict that holds, 0 for the others.", UNSEEN),
+        ("What kind of growth it is: always 1; only the verdict that holds is there.", UNSEEN),
         |target, family| {
-            let Some(assessment) = assessment(target) else { return };
-            for kind in Verdict::ALL {
-                family.flag(&[kind.as_str()], assessment.verdict.kind == kind);
+            if let Some(assessment) = assessment(target) {
+                family.flag(&[assessment.verdict.kind.as_str()], true);
             }
         },
     ),
@@ -346,7 +402,7 @@ pub(super) const METRICS: &[Metric] = &[
         "captures",
         &[TARGET, ("outcome", "ok|failed|skipped")],
         (
-            "Heap profiles wanted by what became of them; skipped ones were not tried, to spare the process.",
+            "Heap profiles wanted by what became of them: ok ones are stored, failed ones could not be taken or not be stored, skipped ones were not tried, to spare the process.",
             "never",
         ),
         |target, family| {

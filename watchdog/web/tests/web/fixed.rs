@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,8 +22,8 @@ use watchdog_core::trend::Trend;
 use watchdog_core::units::{Bytes, BytesPerSecond, Moment, WallTime};
 use watchdog_core::verdict::{Kind, Verdict};
 use watchdog_web::status::{
-    Build, Captures, Delays, IncidentCounts, Kept, Own, ReadCount, Reads, RulesStatus, SinkStatus, Source,
-    Status, TargetStatus,
+    Build, Captures, DeadReports, Delays, Durations, IncidentCounts, Kept, Meters, Own, ReadCount,
+    ReadTimes, Reads, RulesStatus, Selection, SinkStatus, Source, Status, TargetStatus,
 };
 use watchdog_web::{AppContext, router};
 
@@ -122,6 +123,10 @@ fn leaking() -> TargetStatus {
         captures: Captures { ok: 2, failed: 1, skipped: 4 },
         recorder: true,
         lost_samples: 7,
+        recorder_fill: Some(0.375),
+        probe: Some(true),
+        counter: Some(false),
+        last_capture: Some(WallTime(NOW - 10.0)),
         incidents,
         oom_kills: 1,
     }
@@ -231,8 +236,11 @@ pub(crate) fn status() -> Status {
         discovering: false,
         targets: vec![leaking(), calm(), TargetStatus { identity: unseen, ..Default::default() }],
         incidents: vec![incident(), killed()],
-        rules: vec![RulesStatus { store: "file".into(), written: 5, failed: 2, groups: 1 }],
-        kept: Kept { dumps: 3, bytes: Bytes::from_mib(5) },
+        rules: vec![
+            RulesStatus { store: "file".into(), written: 5, failed: 2, groups: 1 },
+            RulesStatus { store: "kubernetes".into(), written: 3, failed: 0, groups: 1 },
+        ],
+        kept: Kept { dumps: 3, bytes: Bytes::from_mib(5), limit: Bytes::from_mib(256) },
         deliveries: vec![
             SinkStatus {
                 name: "slack".into(),
@@ -241,11 +249,55 @@ pub(crate) fn status() -> Status {
                 failed: 1,
                 dropped: 0,
                 queue_length: 1,
-                dead: 1,
+                capacity: 256,
+                oldest_seconds: 12.5,
+                last_success: Some(WallTime(NOW - 12.0)),
+                dead: DeadReports { refused: 1, ..DeadReports::default() },
             },
-            SinkStatus { name: "terminal".into(), delivered: 3, ..SinkStatus::default() },
+            SinkStatus {
+                name: "terminal".into(),
+                delivered: 3,
+                capacity: 256,
+                ..SinkStatus::default()
+            },
         ],
-        own: Own { rss: Bytes::from_mib(9), cpu_seconds: 0.41 },
+        own: Own {
+            rss: Bytes::from_mib(9),
+            cpu_seconds: 0.41,
+            virtual_memory: Bytes::from_mib(120),
+            threads: 4,
+            open_fds: Some(23),
+            max_fds: Some(1024),
+        },
+        selections: vec![
+            Selection { selector: "recommendations".into(), processes: 1 },
+            Selection { selector: "pod".into(), processes: 2 },
+        ],
+        meters: meters(),
+    }
+}
+
+fn took(millis: &[u64]) -> Durations {
+    let mut durations = Durations::default();
+    millis.iter().for_each(|millis| durations.add(Duration::from_millis(*millis)));
+    durations
+}
+
+/// Everything was measured, and every source of heap profiles is in use.
+fn meters() -> Meters {
+    let sources = ["recorder", "probe", "go", "files", "after-kill"];
+    Meters {
+        reads: ReadTimes {
+            proc: took(&[0, 0, 1]),
+            cgroup: took(&[0, 2]),
+            allocator: took(&[3, 500]),
+            requests: took(&[4000]),
+        },
+        captures: sources.map(|source| (source, took(&[40]))).into(),
+        naming: took(&[150]),
+        scrapes: took(&[1, 1]),
+        unstored: 1,
+        state_writes: Some(ReadCount { ok: 6, error: 1 }),
     }
 }
 
