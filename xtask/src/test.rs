@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test of the repository, counted; a failure does not stop the steps after it.
 
 mod alerts;
+mod cluster;
 mod crates;
 mod dashboards;
 mod k8s;
@@ -34,7 +35,7 @@ struct Step {
 }
 
 /// In this order: what is quick or stops everything else first; the shipped programs before what starts them.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "packages", run: |_| packages::ensure(&PACKAGES) },
     Step { name: "format", run: |_| crates::format() },
     Step { name: "lint", run: |_| crates::lint() },
@@ -45,10 +46,11 @@ const STEPS: [Step; 11] = [
     Step { name: "alerts", run: alerts::test },
     Step { name: "dashboards", run: dashboards::test },
     Step { name: "k8s", run: k8s::test },
+    Step { name: "cluster", run: cluster::test },
     Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 13] = [
+const PACKAGES: [Package; 15] = [
     packages::BUILD[0],
     packages::ALERTMANAGER,
     Package {
@@ -77,6 +79,12 @@ const PACKAGES: [Package; 13] = [
         probe: &["sh", "-c", "go version || /usr/local/go/bin/go version"],
         why: "builds the gallery's Go programs, and its pprof reads our profiles",
     },
+    Package {
+        name: "etcd-server",
+        probe: &["etcd", "--version"],
+        why: "keeps what the API server is told",
+    },
+    Package { name: "openssl", probe: &["openssl", "version"], why: "makes the API server's key" },
     Package { name: "libjemalloc2", probe: &[], why: "is preloaded into the gallery's C program" },
     Package { name: "libjemalloc-dev", probe: &["jeprof", "--version"], why: "brings jeprof" },
     Package {
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn programs_are_built_before_the_steps_that_start_them() {
         let place = |name| STEPS.iter().position(|step| step.name == name);
-        for user in ["crates", "dashboards", "k8s", "v2"] {
+        for user in ["crates", "dashboards", "k8s", "cluster", "v2"] {
             assert!(place("build") < place(user), "{user}");
         }
         assert_eq!(place("packages"), Some(0));

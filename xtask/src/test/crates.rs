@@ -39,7 +39,7 @@ fn loadtest_format() -> Result<()> {
 }
 
 /// Runs `cargo test`, counts its tests, and lets those that start shipped programs know where these are.
-fn counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+pub(super) fn counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
     command.env("OOMEN_TEST_BIN_DIR", release::directory());
     sh::tee(command, DEADLINE, |line| tally.libtest(line))
 }

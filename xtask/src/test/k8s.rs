@@ -19,7 +19,7 @@ const INSTALL: Duration = Duration::from_secs(600);
 const REQUIREMENTS: &str = "k8s/requirements.txt";
 const VERSION: &str = "1.37";
 /// Built-in kinds, with a pod of ours in them.
-const BUILT_IN: [&str; 2] = ["k8s/base", "k8s/overlays/slack"];
+const BUILT_IN: [&str; 3] = ["k8s/base", "k8s/overlays/slack", "k8s/overlays/cluster"];
 /// Custom resources of the Prometheus Operator, which the schemas of Kubernetes do not know.
 const MONITORING: &str = "k8s/monitoring";
 const TO_JSON: &str = "import json, sys, yaml; \
@@ -56,7 +56,7 @@ fn verdict(found: &[String]) -> Result<()> {
 }
 
 /// Renders a folder to a file under target/.
-fn render(folder: &str) -> Result<PathBuf> {
+pub(super) fn render(folder: &str) -> Result<PathBuf> {
     let mut kubectl = Command::new("kubectl");
     let yaml = sh::capture(kubectl.arg("kustomize").arg(root().join(folder)), DEADLINE)?;
     let path = root().join(format!("target/xtask/{}.yaml", folder.replace('/', "-")));

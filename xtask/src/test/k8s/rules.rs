@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 const WATCHDOG: &str = "oomen";
 /// The volumes that restricted pod security allows and that we use.
-const VOLUMES: [&str; 4] = ["emptyDir", "secret", "configMap", "downwardAPI"];
+const VOLUMES: [&str; 5] = ["emptyDir", "secret", "configMap", "downwardAPI", "projected"];
 
 /// A rule finds what breaks it.
 pub(super) struct Rule {
