@@ -1,7 +1,8 @@
-//! `cargo xtask dashboards`: writes Grafana's JSON in dashboards/ from the sources in dashboards/source/.
+//! `cargo xtask dashboards`: writes Grafana's JSON in dashboards/ from the sources in dashboards/source/, and pictures.
 
 mod field;
 mod panel;
+mod pictures;
 pub(crate) mod source;
 mod variables;
 mod words;
@@ -10,25 +11,35 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::root;
-use source::{Annotation, Dashboard};
+use source::{Annotation, Dashboard, Tag};
 
 const FOLDER: &str = "dashboards";
 const SOURCES: &str = "dashboards/source";
-/// What every one of ours has: the links between them go by it.
-const TAG: &str = "oomen";
 /// Grafana 10.3's; later ones migrate it when they load it.
 const SCHEMA: u64 = 39;
 const RUNBOOKS: &str = "https://github.com/oomen-rs/oomen/tree/main/alerts/runbooks";
 
+/// What to write.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Play a leak of some minutes and draw every dashboard of it into docs/dashboards/ as well.
+    #[arg(long)]
+    pictures: bool,
+}
+
 /// Writes every dashboard and says which.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     for dashboard in sources()? {
         let path = path(&dashboard);
         fs::write(&path, text(&dashboard)?).with_context(|| path.display().to_string())?;
         println!("{}", path.display());
+    }
+    if options.pictures {
+        pictures::run()?;
     }
     Ok(())
 }
@@ -89,7 +100,7 @@ pub(crate) fn render(dashboard: &Dashboard) -> Result<Value> {
         "uid": dashboard.uid,
         "title": dashboard.title,
         "description": dashboard.description,
-        "tags": [TAG, "memory"],
+        "tags": tags(dashboard.tag),
         "schemaVersion": SCHEMA,
         "version": 1,
         "editable": false,
@@ -98,7 +109,7 @@ pub(crate) fn render(dashboard: &Dashboard) -> Result<Value> {
         "refresh": dashboard.refresh,
         "time": { "from": dashboard.from, "to": "now" },
         "timepicker": {},
-        "links": links(),
+        "links": links(dashboard.tag),
         "annotations": { "list": annotations.collect::<Vec<_>>() },
         "templating": { "list": variables.collect::<Vec<_>>() },
         "panels": panel::all(&dashboard.panels)
@@ -106,14 +117,26 @@ pub(crate) fn render(dashboard: &Dashboard) -> Result<Value> {
     }))
 }
 
-/// To the others, with the same time and variables, and to the runbooks.
-fn links() -> Value {
-    json!([
-        {
-            "type": "dashboards", "title": "Oomen", "tags": [TAG], "asDropdown": false,
-            "includeVars": true, "keepTime": true, "targetBlank": false,
+fn tags(tag: Tag) -> &'static [&'static str] {
+    match tag {
+        Tag::Oomen => &["oomen", "memory"],
+        Tag::Shop => &["shop"],
+    }
+}
+
+/// To the others, with the same time, and to the runbooks. The jobs and instances of watchdogs are not those of
+/// services, so variables are kept only among dashboards of one tag.
+fn links(own: Tag) -> Value {
+    let others = |title: &str, tag: Tag| {
+        json!({
+            "type": "dashboards", "title": title, "tags": [tags(tag)[0]], "asDropdown": false,
+            "includeVars": tag == own, "keepTime": true, "targetBlank": false,
             "icon": "dashboard", "tooltip": "", "url": "",
-        },
+        })
+    };
+    json!([
+        others("Oomen", Tag::Oomen),
+        others("Shop", Tag::Shop),
         {
             "type": "link", "title": "Runbooks", "url": RUNBOOKS, "targetBlank": true,
             "asDropdown": false, "includeVars": false, "keepTime": false,

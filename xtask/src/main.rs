@@ -32,7 +32,7 @@ enum Command {
     /// Install what the tests need and run every test; the last line is `N passed, N failed`.
     Test(test::Options),
     /// Write dashboards/*.json from dashboards/source/.
-    Dashboards,
+    Dashboards(dashboards::Options),
     /// Check the repository's own rules.
     Tidy(tidy::Options),
 }
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args).map(passed),
         Command::Bench(args) => bench::run(&args).map(passed),
-        Command::Dashboards => dashboards::run().map(|()| ExitCode::SUCCESS),
+        Command::Dashboards(options) => dashboards::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => test::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     };

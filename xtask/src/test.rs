@@ -1,12 +1,15 @@
 //! `cargo xtask test`: every test of the repository, counted; a failure does not stop the steps after it.
 
+mod alertmanager;
 mod alerts;
 mod cluster;
 mod crates;
 mod dashboards;
 mod k8s;
-mod lab;
-mod prometheus;
+pub(crate) mod lab;
+pub(crate) mod prometheus;
+mod proof;
+mod receiver;
 mod tally;
 mod v2;
 
@@ -35,7 +38,7 @@ struct Step {
 }
 
 /// In this order: what is quick or stops everything else first; the shipped programs before what starts them.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "packages", run: |_| packages::ensure(&PACKAGES) },
     Step { name: "format", run: |_| crates::format() },
     Step { name: "lint", run: |_| crates::lint() },
@@ -45,6 +48,7 @@ const STEPS: [Step; 12] = [
     Step { name: "tidy", run: tidy::test },
     Step { name: "alerts", run: alerts::test },
     Step { name: "dashboards", run: dashboards::test },
+    Step { name: "proof", run: proof::test },
     Step { name: "k8s", run: k8s::test },
     Step { name: "cluster", run: cluster::test },
     Step { name: "v2", run: v2::test },

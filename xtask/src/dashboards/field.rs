@@ -40,6 +40,8 @@ fn thresholds(steps: &[Step]) -> Value {
 
 fn custom(panel: &Panel) -> Value {
     let stacking = json!({ "mode": if panel.stack { "normal" } else { "none" }, "group": "A" });
+    let scale =
+        if panel.log { json!({ "type": "log", "log": 10 }) } else { json!({ "type": "linear" }) };
     match panel.kind {
         Kind::Row | Kind::Stat => json!({}),
         Kind::Table => json!({ "align": "auto", "cellOptions": { "type": "auto" } }),
@@ -48,6 +50,7 @@ fn custom(panel: &Panel) -> Value {
             "drawStyle": "line", "lineWidth": 1, "lineInterpolation": "linear",
             "fillOpacity": if panel.stack { 30 } else { 0 }, "stacking": stacking,
             "showPoints": "never", "spanNulls": false, "axisPlacement": "auto",
+            "scaleDistribution": scale,
             "thresholdsStyle": { "mode": "off" },
         }),
         Kind::Bars => json!({

@@ -111,7 +111,8 @@ fn options(panel: &Panel) -> Value {
         }),
         Kind::Table => {
             let sorted = panel.sorted.iter();
-            let sorted = sorted.map(|name| json!({ "displayName": name, "desc": false }));
+            let sorted =
+                sorted.map(|name| json!({ "displayName": name, "desc": panel.descending }));
             json!({
                 "showHeader": true, "cellHeight": "sm", "sortBy": sorted.collect::<Vec<_>>(),
                 "footer": { "show": false, "reducer": ["sum"], "countRows": false, "fields": "" },
@@ -123,7 +124,8 @@ fn options(panel: &Panel) -> Value {
 /// Rows of several queries become one where their labels agree; then columns get their names and places.
 fn transformations(panel: &Panel) -> Result<Value> {
     let (mut names, mut hidden, mut places) = (Map::new(), Map::new(), Map::new());
-    hidden.extend(HIDDEN.map(|name| (name.to_owned(), json!(true))));
+    let unwanted = HIDDEN.iter().filter(|name| panel.columns.iter().all(|shown| shown != **name));
+    hidden.extend(unwanted.map(|name| ((*name).to_owned(), json!(true))));
     for (query, letter) in panel.queries.iter().zip('A'..='Z') {
         // Grafana calls the values of a lone query `Value`.
         let value = match panel.queries.len() {

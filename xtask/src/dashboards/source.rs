@@ -7,13 +7,15 @@ use serde::Deserialize;
 use super::variables::Variable;
 use super::words::Words;
 
-/// In a query `{@target, …}` selects what the variables say of targets, `{@watchdog, …}` what they say of watchdogs.
-const SELECTORS: [(&str, &str); 2] = [
+/// In a query `{@target, …}` selects what the variables say of targets, `{@watchdog, …}` what they say of watchdogs, and
+/// `{@service, …}` what they say of services.
+const SELECTORS: [(&str, &str); 3] = [
     (
         "@target",
         r#"job=~"$job", namespace=~"$namespace", instance=~"$instance", target=~"$target""#,
     ),
     ("@watchdog", r#"job=~"$job", namespace=~"$namespace", instance=~"$instance""#),
+    ("@service", r#"job=~"$job", namespace=~"$namespace", instance=~"$instance""#),
 ];
 
 /// A dashboard.
@@ -28,6 +30,9 @@ pub(crate) struct Dashboard {
     pub(super) from: String,
     /// How often it is drawn anew: `30s`.
     pub(super) refresh: String,
+    /// What it is about: dashboards with the same tag link to each other with the values of their variables.
+    #[serde(default)]
+    pub(super) tag: Tag,
     /// In the order of their boxes; one that another's values depend on comes before it.
     pub(super) variables: Vec<Variable>,
     #[serde(default, rename = "annotation")]
@@ -50,6 +55,17 @@ impl Dashboard {
         });
         panels.chain(annotations)
     }
+}
+
+/// What a dashboard is about.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Tag {
+    /// The watchdogs and what they watch.
+    #[default]
+    Oomen,
+    /// The services themselves, by their own metrics.
+    Shop,
 }
 
 /// Events drawn over every panel.
@@ -114,6 +130,9 @@ pub(super) struct Panel {
     pub(super) unit: String,
     pub(super) min: Option<f64>,
     pub(super) max: Option<f64>,
+    /// Powers of ten are equally far apart on its axis.
+    #[serde(default)]
+    pub(super) log: bool,
     /// What stands where there is no value.
     pub(super) no_value: Option<String>,
     #[serde(default)]
@@ -134,6 +153,9 @@ pub(super) struct Panel {
     #[serde(default)]
     pub(super) columns: Vec<String>,
     pub(super) sorted: Option<String>,
+    /// The greatest first.
+    #[serde(default)]
+    pub(super) descending: bool,
     #[serde(default, rename = "query")]
     pub(super) queries: Vec<Query>,
 }

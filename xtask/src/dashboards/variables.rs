@@ -24,6 +24,12 @@ pub(super) enum Variable {
     OneTarget,
     /// The watchdogs that see this target.
     InstanceOfTarget,
+    /// The jobs that scrape services.
+    Service,
+    /// Where they run.
+    NamespaceOfService,
+    /// Their processes.
+    InstanceOfService,
     /// How far ahead the forecast is drawn, in seconds.
     Ahead,
     /// What links to a watchdog's page begin with.
@@ -37,6 +43,7 @@ pub(super) fn render(variable: Variable) -> Value {
     let watchdogs = r#"oomen_build_info{job=~"$job", namespace=~"$namespace"}"#;
     let targets = r#"oomen_target_up{job=~"$job", namespace=~"$namespace", instance=~"$instance"}"#;
     let one = r#"oomen_target_up{job=~"$job", namespace=~"$namespace", target=~"$target"}"#;
+    let processes = r#"http_requests_total{job=~"$job", namespace=~"$namespace"}"#;
     match variable {
         Variable::Datasource => datasource("datasource", "Data source", "prometheus"),
         Variable::Loki => datasource("loki", "Loki", "loki"),
@@ -51,6 +58,11 @@ pub(super) fn render(variable: Variable) -> Value {
             let selector = r#"oomen_target_up{job=~"$job", namespace=~"$namespace"}"#;
             query("target", "Target", selector)
         }
+        Variable::Service => several("job", "Service", "http_requests_total", ".+"),
+        Variable::NamespaceOfService => {
+            several("namespace", "Namespace", r#"http_requests_total{job=~"$job"}"#, ".*")
+        }
+        Variable::InstanceOfService => several("instance", "Process", processes, ".+"),
         Variable::Ahead => ahead(),
         Variable::Page => page(),
     }

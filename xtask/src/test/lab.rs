@@ -1,115 +1,170 @@
-//! A leak on this machine to look at: the release service with two watchdogs beside it, no limit that really kills.
+//! Leaks on this machine to look at: two replicas of a service under limits that really kill, visitors, a watchdog
+//! beside each, and two programs that only look like a leak.
 
-use std::ffi::OsStr;
+mod replica;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 
+use super::prometheus::Scraped;
 use crate::sh::Background;
 use crate::{http, release, root};
+pub(crate) use replica::Replica;
 
-/// What both watchdogs call the service.
-pub(super) const TARGET: &str = "recommendations";
+/// What the watchdogs call the service.
+pub(crate) const TARGET: &str = "recommendations";
+/// Where everything is said to run.
+pub(crate) const NAMESPACE: &str = "shop";
 const START: Duration = Duration::from_secs(20);
-const LIMIT: &str = "256MiB";
-/// The limit is near after half a minute, well within the deadlines of those who wait for it.
-const LEAK_BYTES_PER_SECOND: u64 = 6 * 1024 * 1024;
+/// Programs that grow and stop, or grow and shrink, with the bytes they handle in a second.
+const BYSTANDERS: [(&str, &str); 2] = [("bounded-cache", "600000"), ("batch-sawtooth", "400000")];
+/// Of a bystander, in its watchdog's configuration; none comes near it.
+const BYSTANDER_LIMIT: &str = "128MiB";
+/// What a visitor asks for, in turn: the last is nowhere.
+const VISITED: [&str; 4] =
+    ["/items/popular", "/items/popular?limit=3", "/recommendations/1", "/basket"];
+const PAUSE_OF_VISITORS: Duration = Duration::from_millis(25);
 
-/// The service and its watchdogs; all end when this is dropped. Both watchdogs call their target the same, as those of
-/// two replicas do: what tells the two apart by the target alone fails here.
-pub(super) struct Lab {
-    /// Where the watchdogs serve /metrics.
-    pub(super) watchdogs: [SocketAddr; 2],
-    admin: SocketAddr,
-    _processes: [Background; 3],
+/// All of it; it ends when this is dropped. Both watchdogs call their replica the same, as they do in a cluster: what
+/// tells the two apart by the target alone fails here.
+pub(crate) struct Lab {
+    /// Both have a watchdog; the second one's pushes its alerts as well.
+    pub(crate) replicas: [Replica; 2],
+    bystanders: Bystanders,
+    _visitors: Visitors,
     /// Last, so that it is removed after those that write into it.
     _folder: Folder,
 }
 
 impl Lab {
-    /// Starts both and waits until they are ready.
-    pub(super) fn start() -> Result<Self> {
+    /// Starts everything and waits until it is ready. The replicas hold so many bytes before anybody watches them. The
+    /// second one's watchdog pushes to `alertmanager`.
+    pub(crate) fn start(filled: [u64; 2], alertmanager: Option<SocketAddr>) -> Result<Self> {
         let folder = Folder::new("lab")?;
-        let (public, admin) = (free_port()?, free_port()?);
-        let watchdogs = [free_port()?, free_port()?];
-        let recorder = folder.path().join("recorder");
-        fs::create_dir_all(&recorder)?;
-        let mut service = Background::start(
-            Command::new(program("recommendations")?)
-                .args(["--listen", &public.to_string(), "--admin-listen", &admin.to_string()])
-                .env("SHOP_FAULTS", "on")
-                .env("OOMEN_RECORDER_DIR", &recorder),
-            &folder.path().join("recommendations.log"),
-        )?;
-        service.wait_until("ready", START, || is_ready(admin))?;
-        // Its counter of requests is there from the first one on.
-        http::get(public, "/items/popular")?;
-        let watch = |number: usize, address: SocketAddr, more: &[&OsStr]| {
-            let mut oomen = Background::start(
-                watch(service.pid(), admin, address)?
-                    .arg(folder.path().join(format!("data-{number}")))
-                    .args(more),
-                &folder.path().join(format!("oomen-{number}.log")),
-            )?;
-            oomen.wait_until("ready", START, || is_ready(address))?;
-            anyhow::Ok(oomen)
-        };
-        let with_recorder = [OsStr::new("--recorder-dir"), recorder.as_os_str()];
-        let first = watch(1, watchdogs[0], &with_recorder)?;
-        let second = watch(2, watchdogs[1], &[])?;
-        Ok(Self { watchdogs, admin, _processes: [first, second, service], _folder: folder })
+        let replicas = [
+            Replica::start(folder.path(), 1, filled[0], None)?,
+            Replica::start(folder.path(), 2, filled[1], alertmanager)?,
+        ];
+        let bystanders = Bystanders::start(folder.path())?;
+        let visitors = Visitors::start(replicas.each_ref().map(|replica| replica.public));
+        Ok(Self { replicas, bystanders, _visitors: visitors, _folder: folder })
     }
 
-    /// Makes the service leak.
-    pub(super) fn leak(&self) -> Result<()> {
-        let rate = json!({ "bytes_per_second": LEAK_BYTES_PER_SECOND });
-        let (status, body) = http::put_json(self.admin, "/debug/faults/unbounded-cache", &rate)?;
-        let body = String::from_utf8_lossy(&body);
-        ensure!((200..300).contains(&status), "the fault was refused with {status}: {body}");
-        Ok(())
+    /// Where the replicas' watchdogs serve their pages and /metrics.
+    pub(crate) fn watchdogs(&self) -> [SocketAddr; 2] {
+        self.replicas.each_ref().map(|replica| replica.watchdog)
+    }
+
+    /// What a Prometheus scrapes here: the watchdogs, and the service itself.
+    pub(crate) fn scraped(&self) -> Vec<Scraped> {
+        let of =
+            |job, pod: &str, addr| Scraped { job, namespace: NAMESPACE, pod: pod.into(), addr };
+        let replicas = self.replicas.iter().flat_map(|replica| {
+            [of("oomen", &replica.pod, replica.watchdog), of(TARGET, &replica.pod, replica.admin)]
+        });
+        replicas.chain([of("oomen", "bystanders", self.bystanders.watchdog)]).collect()
     }
 }
 
-/// A watchdog of the process, but for the value of its last flag, the data directory.
-fn watch(pid: u32, admin: SocketAddr, listen: SocketAddr) -> Result<Command> {
+/// Programs that are watched and do not leak, all by one watchdog.
+struct Bystanders {
+    watchdog: SocketAddr,
+    _oomen: Background,
+    _programs: Vec<Background>,
+}
+
+impl Bystanders {
+    fn start(folder: &Path) -> Result<Self> {
+        let (mut programs, mut targets) = (Vec::new(), String::new());
+        for (name, rate) in BYSTANDERS {
+            let admin = free_port()?;
+            let mut command = Command::new(program("gallery")?);
+            command.args([name, "--rate", rate, "--admin", &admin.to_string()]);
+            let mut running = Background::start(&mut command, &folder.join(format!("{name}.log")))?;
+            running.wait_until("ready", START, || answers(admin, "/debug/allocator"))?;
+            let pid = running.pid();
+            targets += &format!(
+                "[[target]]\nname = '{name}'\npid = {pid}\nprobe = 'http://{admin}'\nlimit = '{BYSTANDER_LIMIT}'\n"
+            );
+            programs.push(running);
+        }
+        let watchdog = free_port()?;
+        let oomen = watch(folder, "bystanders", watchdog, &targets, |_| {})?;
+        Ok(Self { watchdog, _oomen: oomen, _programs: programs })
+    }
+}
+
+/// Starts a watchdog with this configuration after what all have in common, and waits until it answers.
+fn watch(
+    folder: &Path,
+    name: &str,
+    listen: SocketAddr,
+    configuration: &str,
+    more: impl FnOnce(&mut Command),
+) -> Result<Background> {
+    let data = folder.join(format!("data-{name}"));
+    let file = folder.join(format!("oomen-{name}.toml"));
+    let head = format!("listen = '{listen}'\ndata_dir = '{}'\n", data.display());
+    fs::write(&file, head + configuration)?;
     let mut command = Command::new(program("oomen")?);
-    command
-        .args([
-            "watch",
-            "--pid",
-            &pid.to_string(),
-            "--name",
-            TARGET,
-            "--limit",
-            LIMIT,
-            "--warm-up",
-            "2s",
-        ])
-        .args(["--probe", &format!("http://{admin}")])
-        .args(["--requests-url", &format!("http://{admin}/metrics")])
-        .args(["--requests-counter", "http_requests_total"])
-        .args(["--listen", &listen.to_string(), "--data-dir"]);
-    Ok(command)
+    command.arg("watch").arg("--config").arg(&file).args(["--warm-up", "2s"]);
+    command.env("POD_NAMESPACE", NAMESPACE).env("POD_NAME", name);
+    more(&mut command);
+    let mut oomen = Background::start(&mut command, &folder.join(format!("oomen-{name}.log")))?;
+    oomen.wait_until("ready", START, || is_ready(listen))?;
+    Ok(oomen)
+}
+
+/// Asks both replicas for one page after the other until this is dropped.
+struct Visitors(Arc<AtomicBool>);
+
+impl Visitors {
+    fn start(replicas: [SocketAddr; 2]) -> Self {
+        let gone = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&gone);
+        thread::spawn(move || {
+            for path in VISITED.iter().cycle() {
+                for replica in replicas {
+                    // One that was killed answers nobody, which is what the dashboards are to show.
+                    http::get(replica, path).ok();
+                }
+                thread::sleep(PAUSE_OF_VISITORS);
+                if until.load(Ordering::Acquire) {
+                    break;
+                }
+            }
+        });
+        Self(gone)
+    }
+}
+
+impl Drop for Visitors {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// A folder under target/ that is removed when this is dropped.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Makes it, empty.
-    pub(super) fn new(name: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str) -> Result<Self> {
         let path = root().join(format!("target/xtask/{name}-{}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self(path))
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -122,17 +177,21 @@ impl Drop for Folder {
 }
 
 /// A shipped program that was built before.
-pub(super) fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let path = release::directory().join(name);
     ensure!(path.is_file(), "{} is not built; `cargo xtask test build` does that", path.display());
     Ok(path)
 }
 
 /// A port of the loopback interface that was free a moment ago.
-pub(super) fn free_port() -> Result<SocketAddr> {
+pub(crate) fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn is_ready(addr: SocketAddr) -> bool {
-    matches!(http::get(addr, "/health/ready"), Ok((200, _)))
+    answers(addr, "/health/ready")
+}
+
+fn answers(addr: SocketAddr, path: &str) -> bool {
+    matches!(http::get(addr, path), Ok((200, _)))
 }

@@ -1,4 +1,5 @@
-//! A real Prometheus that scrapes a few addresses every second, as pods of one namespace, and evaluates the shipped rules.
+//! A real Prometheus that scrapes a few addresses every second, as pods, evaluates the shipped rules, and tells an
+//! Alertmanager.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,10 +17,19 @@ use crate::{http, root};
 const START: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(250);
 /// Every file of rules that is shipped.
-pub(super) const RULES: &str = "alerts/*.rules.yaml";
+const RULES: &str = "alerts/*.rules.yaml";
+
+/// An address that is scraped, and what it is said to be.
+#[derive(Debug)]
+pub(crate) struct Scraped {
+    pub(crate) job: &'static str,
+    pub(crate) namespace: &'static str,
+    pub(crate) pod: String,
+    pub(crate) addr: SocketAddr,
+}
 
 /// The server; it ends when this is dropped.
-pub(super) struct Prometheus {
+pub(crate) struct Prometheus {
     addr: SocketAddr,
     _server: Background,
     _folder: Folder,
@@ -27,10 +37,11 @@ pub(super) struct Prometheus {
 
 impl Prometheus {
     /// Starts it on a free port and waits until it has scraped each of `targets` once.
-    pub(super) fn start(targets: &[SocketAddr]) -> Result<Self> {
+    pub(crate) fn start(targets: &[Scraped], alertmanager: Option<SocketAddr>) -> Result<Self> {
         let folder = Folder::new("prometheus")?;
         let config = folder.path().join("prometheus.yml");
-        fs::write(&config, configuration(targets, &root().join(RULES).to_string_lossy()))?;
+        let rules = root().join(RULES);
+        fs::write(&config, configuration(targets, &rules.to_string_lossy(), alertmanager))?;
         let addr = free_port()?;
         let mut server = Background::start(
             Command::new("prometheus")
@@ -47,7 +58,7 @@ impl Prometheus {
     }
 
     /// How many rules it evaluates; an error while one of them fails or was not evaluated yet.
-    pub(super) fn healthy_rules(&self) -> Result<usize> {
+    pub(crate) fn healthy_rules(&self) -> Result<usize> {
         let data = api(self.addr, "/api/v1/rules")?;
         let groups = data["groups"].as_array().context("no groups in the answer")?;
         let rules: Vec<_> =
@@ -64,13 +75,18 @@ impl Prometheus {
         Ok(rules.len())
     }
 
+    /// What the API answers under `data`.
+    pub(crate) fn api(&self, path: &str) -> Result<Value> {
+        api(self.addr, path)
+    }
+
     /// The labels of each series that an instant query returns now.
-    pub(super) fn series(&self, query: &str) -> Result<Vec<Value>> {
+    pub(crate) fn series(&self, query: &str) -> Result<Vec<Value>> {
         series(self.addr, query)
     }
 
     /// The labels of each series that a query returns over the time until now, asked for every second as by a panel.
-    pub(super) fn series_over(&self, query: &str, span: Duration) -> Result<Vec<Value>> {
+    pub(crate) fn series_over(&self, query: &str, span: Duration) -> Result<Vec<Value>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let (start, end) = (now.saturating_sub(span).as_secs(), now.as_secs());
         let query = http::encode(query);
@@ -79,7 +95,7 @@ impl Prometheus {
     }
 
     /// Waits until `done` holds; its last error or `false` when the time is over.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         deadline: Duration,
         done: impl Fn(&Self) -> Result<bool>,
@@ -95,15 +111,18 @@ impl Prometheus {
     }
 }
 
-fn configuration(targets: &[SocketAddr], rules: &str) -> String {
-    let targets = targets.iter().zip(1..).map(|(target, number)| {
+fn configuration(targets: &[Scraped], rules: &str, alertmanager: Option<SocketAddr>) -> String {
+    let targets = targets.iter().map(|Scraped { job, namespace, pod, addr }| {
         format!(
-            "  - targets: ['{target}']\n    labels: {{ namespace: shop, pod: recommendations-{number} }}\n"
+            "  - targets: ['{addr}']\n    labels: {{ job: {job}, namespace: {namespace}, pod: {pod} }}\n"
         )
     });
+    let alerting = alertmanager.map_or_else(String::new, |addr| {
+        format!("alerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['{addr}']\n")
+    });
     format!(
-        "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: ['{rules}']\n\
-         scrape_configs:\n- job_name: oomen\n  static_configs:\n{}",
+        "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\nrule_files: ['{rules}']\n{alerting}\
+         scrape_configs:\n- job_name: lab\n  static_configs:\n{}",
         targets.collect::<String>()
     )
 }
@@ -138,11 +157,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_names_the_targets_and_the_rules() {
-        let targets = [9911, 9912].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let text = configuration(&targets, "/r.yaml");
-        assert!(text.contains("\n  - targets: ['127.0.0.1:9911']\n"), "{text}");
-        assert!(text.contains("\n  - targets: ['127.0.0.1:9912']\n"), "{text}");
-        assert!(text.contains("rule_files: ['/r.yaml']\n"), "{text}");
+    fn the_configuration_names_the_targets_the_rules_and_who_is_told() {
+        let scraped = |port, pod: &str| Scraped {
+            job: "oomen",
+            namespace: "shop",
+            pod: pod.to_owned(),
+            addr: SocketAddr::from(([127, 0, 0, 1], port)),
+        };
+        let targets = [scraped(9911, "a"), scraped(9912, "b")];
+        let told = SocketAddr::from(([127, 0, 0, 1], 9093));
+        let text = configuration(&targets, "/r.yaml", Some(told));
+        for part in [
+            "\n  - targets: ['127.0.0.1:9911']\n    labels: { job: oomen, namespace: shop, pod: a }\n",
+            "\n  - targets: ['127.0.0.1:9912']\n",
+            "rule_files: ['/r.yaml']\n",
+            "\n    - targets: ['127.0.0.1:9093']\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!configuration(&targets, "/r.yaml", None).contains("alerting"));
     }
 }

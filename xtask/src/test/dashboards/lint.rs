@@ -6,13 +6,13 @@ use serde_json::Value;
 
 const SCHEMA: u64 = 39;
 const WIDTH: u64 = 24;
-const TAG: &str = "oomen";
+const TAGS: [&str; 2] = ["oomen", "shop"];
 const DATASOURCE: &str = "${datasource}";
 /// The variables that choose watchdogs, and what All of each matches: a scrape may lack the namespace.
 const CHOOSING: [(&str, &str); 3] = [("job", ".+"), ("namespace", ".*"), ("instance", ".+")];
 const COUNTED_OVER_TIME: [&str; 3] = ["rate(", "irate(", "increase("];
 /// What names a metric in a query; whatever begins so must be selected by the variables.
-const METRICS: [&str; 4] = ["oomen_", "process_", "up", "ALERTS"];
+const METRICS: [&str; 6] = ["oomen_", "shop_", "http_", "process_", "up", "ALERTS"];
 
 /// What breaks a convention, one line each.
 pub(super) fn find(name: &str, dashboard: &Value) -> Vec<String> {
@@ -35,9 +35,14 @@ pub(super) fn find(name: &str, dashboard: &Value) -> Vec<String> {
 }
 
 fn head(name: &str, dashboard: &Value) -> Vec<String> {
-    let tagged = |of: &Value| list(&of["tags"]).any(|tag| tag == TAG);
-    let linked = list(&dashboard["links"])
-        .any(|link| link["type"] == "dashboards" && tagged(link) && link["includeVars"] == true);
+    let tag = TAGS.iter().find(|known| list(&dashboard["tags"]).any(|tag| tag == **known));
+    let to_others = |link: &&Value| link["type"] == "dashboards";
+    let own = |link: &Value| list(&link["tags"]).any(|one| tag.is_some_and(|tag| one == *tag));
+    // The watchdogs' jobs and instances are none of the services'.
+    let linked = list(&dashboard["links"]).filter(to_others).any(own)
+        && list(&dashboard["links"])
+            .filter(to_others)
+            .all(|link| link["keepTime"] == true && (link["includeVars"] == true) == own(link));
     let rules = [
         (text(dashboard, "uid") == name, "the uid is not the file's name"),
         (!text(dashboard, "title").is_empty(), "no title"),
@@ -45,9 +50,10 @@ fn head(name: &str, dashboard: &Value) -> Vec<String> {
         (dashboard["schemaVersion"] == SCHEMA, "the schemaVersion is not 39"),
         (dashboard["editable"] == false, "it is editable"),
         (text(dashboard, "timezone") == "utc", "the timezone is not utc"),
+        (!text(dashboard, "refresh").is_empty(), "it is not drawn anew by itself"),
         (dashboard.get("id").is_none_or(Value::is_null), "the id of one Grafana is in it"),
-        (tagged(dashboard), "it has not the tag by which the others link to it"),
-        (linked, "no links to the others that keep the variables"),
+        (tag.is_some(), "it has no tag by which the others link to it"),
+        (linked, "no links to the others that keep the time, and the variables of their kind"),
     ];
     broken(&rules)
 }
@@ -76,7 +82,8 @@ fn variables(dashboard: &Value) -> Vec<String> {
             ));
         }
     }
-    if !variable("target").is_some_and(asks) {
+    let of_targets = dashboard["panels"].to_string().contains("oomen_target_");
+    if !variable("target").map_or(!of_targets, asks) {
         found.push("no variable target: query, refresh on time change".into());
     }
     found
@@ -256,8 +263,11 @@ mod tests {
         };
         json!({
             "uid": "d", "title": "D", "description": "Of d.", "schemaVersion": 39, "editable": false,
-            "timezone": "utc", "tags": ["oomen"],
-            "links": [{"type": "dashboards", "tags": ["oomen"], "includeVars": true}],
+            "timezone": "utc", "refresh": "30s", "tags": ["oomen"],
+            "links": [
+                {"type": "dashboards", "tags": ["oomen"], "includeVars": true, "keepTime": true},
+                {"type": "dashboards", "tags": ["shop"], "includeVars": false, "keepTime": true},
+            ],
             "templating": {"list": [
                 {"name": "datasource", "type": "datasource", "query": "prometheus"},
                 query("job", ".+", ""), query("namespace", ".*", "${job:raw}"),
@@ -310,9 +320,12 @@ mod tests {
             ("/schemaVersion", json!(41)),
             ("/editable", json!(true)),
             ("/timezone", json!("browser")),
+            ("/refresh", json!("")),
             ("/tags", json!(["memory"])),
             ("/links", json!([])),
             ("/links/0/includeVars", json!(false)),
+            ("/links/0/keepTime", json!(false)),
+            ("/links/1/includeVars", json!(true)),
             ("/templating/list/0/query", json!("loki")),
             ("/templating/list/1/refresh", json!(1)),
             ("/templating/list/2/multi", json!(false)),
@@ -333,7 +346,8 @@ mod tests {
         ] {
             let found = with(pointer, value.clone());
             // A row that no longer names the target leaves that variable idle as well.
-            let expected = if pointer == "/panels/0/title" { 2 } else { 1 };
+            // One without a tag has no links of its kind either.
+            let expected = if ["/panels/0/title", "/tags"].contains(&pointer) { 2 } else { 1 };
             assert_eq!(found.len(), expected, "{pointer} {value}: {found:?}");
         }
     }
