@@ -4,6 +4,7 @@ mod alerts;
 mod detect;
 mod footprint;
 mod heap;
+mod metrics;
 mod notify;
 mod quiet;
 mod race;
@@ -41,6 +42,8 @@ enum Which {
     Heap(heap::HeapArgs),
     /// Telling people: from the decision to the wire, and sampling while all receivers hang.
     Notify(notify::NotifyArgs),
+    /// A scrape of /metrics with five hundred targets, beside a bare handler that sends the same bytes.
+    Metrics(metrics::MetricsArgs),
 }
 
 /// Runs them; true when every bound holds.
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         Which::Alerts(alerts::AlertsArgs::default()),
         Which::Heap(heap::HeapArgs::default()),
         Which::Notify(notify::NotifyArgs::default()),
+        Which::Metrics(metrics::MetricsArgs::default()),
     ];
     let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
     let (mut ok, mut results) = (true, serde_json::Map::new());
@@ -65,6 +69,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Which::Alerts(args) => ("alerts", alerts::run(args)?),
             Which::Heap(args) => ("heap", heap::run(args)?),
             Which::Notify(args) => ("notify", notify::run(args)?),
+            Which::Metrics(args) => ("metrics", metrics::run(args)?),
         };
         ok &= passed;
         results.insert(name.into(), result);

@@ -3,6 +3,7 @@
 //! Every scrape builds its families from the status it is given. No registry is kept, so a target that is gone
 //! leaves no series behind and nothing here can grow.
 
+mod activity;
 mod catalogue;
 mod family;
 mod health;

@@ -4,13 +4,18 @@ use std::fmt::Write as _;
 
 use super::family::Metric;
 use super::{
-    SERIES_OF_WATCHDOG, SERIES_PER_SINK, SERIES_PER_STORE, SERIES_PER_TARGET, health, process,
-    target,
+    SERIES_OF_WATCHDOG, SERIES_PER_SINK, SERIES_PER_STORE, SERIES_PER_TARGET, activity, health,
+    process, target,
 };
 
 /// All metrics in the order in which they are written.
 pub(super) fn metrics() -> impl Iterator<Item = &'static Metric> {
-    process::BUILD.iter().chain(target::METRICS).chain(health::METRICS).chain(process::METRICS)
+    process::BUILD
+        .iter()
+        .chain(target::METRICS)
+        .chain(activity::METRICS)
+        .chain(health::METRICS)
+        .chain(process::METRICS)
 }
 
 /// The catalogue as Markdown; `docs/metrics.md` is this text.
