@@ -54,7 +54,7 @@ const STEPS: [Step; 13] = [
     Step { name: "v2", run: v2::test },
 ];
 
-const PACKAGES: [Package; 15] = [
+const PACKAGES: [Package; 16] = [
     packages::BUILD[0],
     packages::ALERTMANAGER,
     Package {
@@ -66,6 +66,11 @@ const PACKAGES: [Package; 15] = [
         name: "prometheus",
         probe: &["promtool", "--version"],
         why: "tests alert rules, dashboards, /metrics and the rules the detector is compared with",
+    },
+    Package {
+        name: "python3-prometheus-client",
+        probe: &["/usr/bin/python3", "-c", "import prometheus_client"],
+        why: "reads /metrics as OpenMetrics, strictly",
     },
     Package {
         name: "kubernetes-client",
