@@ -1,5 +1,6 @@
 //! Debian packages: installed when missing, so that a fresh machine needs nothing done before.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -62,6 +63,20 @@ pub(crate) const HEAP: [Package; 3] = [
     Package { name: "time", probe: &["time", "--version"], why: "peak memory of a process" },
 ];
 
+/// What the shop's stores, bus and cache are tested on; the tests start their own.
+pub(crate) const ENGINES: [Package; 3] = [
+    Package { name: "postgresql", probe: &[], why: "the shop's stores are tested on it" },
+    Package { name: "rabbitmq-server", probe: &[], why: "the shop's bus is tested on it" },
+    Package {
+        name: "redis-server",
+        probe: &["redis-server", "--version"],
+        why: "the shop's cache is tested on it",
+    },
+];
+
+/// Units that Debian starts with the package, which nobody asked for.
+const DAEMONS: [&str; 3] = ["postgresql", "rabbitmq-server", "redis-server"];
+
 /// Installs those that are missing.
 pub(crate) fn ensure(packages: &[Package]) -> Result<()> {
     let missing: Vec<_> = packages.iter().filter(|package| !is_there(package)).collect();
@@ -102,7 +117,19 @@ pub(crate) fn update() -> Result<()> {
 fn install(names: &[&str]) -> Result<()> {
     update()?;
     let install = ["install", "-y", "--no-install-recommends"];
-    sh::run(apt(is_root()?).args(install).args(names), DEADLINE)
+    sh::run(apt(is_root()?).args(install).args(names), DEADLINE)?;
+    quiet(names)
+}
+
+/// Stops what the installation started. Where there is no systemd, nothing was.
+fn quiet(installed: &[&str]) -> Result<()> {
+    let daemons: Vec<_> = DAEMONS.into_iter().filter(|unit| installed.contains(unit)).collect();
+    if daemons.is_empty() || !Path::new("/run/systemd/system").exists() {
+        return Ok(());
+    }
+    let words: &[&str] = if is_root()? { &[] } else { &["sudo", "-n"] };
+    let words = [words, &["systemctl", "disable", "--now"], &daemons].concat();
+    sh::run(Command::new(words[0]).args(&words[1..]), DEADLINE)
 }
 
 fn apt(root: bool) -> Command {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::tally::Tally;
 use crate::release::{self, cargo};
-use crate::sh;
+use crate::{packages, sh};
 
 /// A cold build of everything on two cores takes a third of this.
 const DEADLINE: Duration = Duration::from_secs(2400);
@@ -22,6 +22,7 @@ pub(crate) fn lint() -> Result<()> {
 }
 
 pub(crate) fn test(tally: &mut Tally) -> Result<()> {
+    packages::ensure(&packages::ENGINES)?;
     counted(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally)
 }
 
