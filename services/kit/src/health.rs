@@ -55,6 +55,14 @@ impl Health {
         self.checks().push((name, check));
     }
 
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.ended.get().is_none()
+    }
+
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.obstacles().await.is_empty()
+    }
+
     fn checks(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, Check)>> {
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }

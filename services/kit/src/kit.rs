@@ -69,7 +69,7 @@ impl Kit {
         let keys = match &options.internal_key {
             Some(secret) => Keys::of(secret),
             // Without a shop around it nobody's identity is to be verified, and nothing is to be written.
-            None if service.stands_alone() && options.data.is_none() => Keys::ephemeral()?,
+            None if service.stands_alone() && !options.in_a_shop() => Keys::ephemeral()?,
             None => Keys::kept_in(&made(options.data.as_deref())?)?,
         };
         let clients = Clients::new(service, &options.peers, &keys, &metrics.calls)
@@ -151,6 +151,16 @@ impl Kit {
 
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
+    }
+
+    /// Whether requests should come, as `/health/ready` on the admin port says with reasons.
+    pub async fn is_ready(&self) -> bool {
+        self.0.health.is_ready().await
+    }
+
+    /// Whether the process works, as `/health/live` on the admin port says.
+    pub fn is_alive(&self) -> bool {
+        self.0.health.is_alive()
     }
 
     pub(crate) fn health(&self) -> &Health {

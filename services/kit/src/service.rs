@@ -61,6 +61,7 @@ pub struct Service {
     api: Api,
     admin: Router,
     faults: Vec<(&'static str, Box<dyn Fault>)>,
+    wrap: Box<dyn FnOnce(Router) -> Router + Send>,
     open: bool,
     max_body: usize,
     deadline: Duration,
@@ -74,6 +75,7 @@ impl Service {
             api,
             admin: Router::new(),
             faults: Vec::new(),
+            wrap: Box::new(|routes| routes),
             open: false,
             max_body: MAX_BODY,
             deadline: REQUEST_DEADLINE,
@@ -101,6 +103,14 @@ impl Service {
         self
     }
 
+    /// Puts middleware around all routes, those that answer "no such path" included. It runs within the request's id,
+    /// count and deadline, and before the identity is looked at.
+    #[must_use]
+    pub fn wrap(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
+        self.wrap = Box::new(wrap);
+        self
+    }
+
     /// The largest body that is read, in bytes, instead of 64 KiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
@@ -120,7 +130,7 @@ impl Service {
     /// # Errors
     /// [`StartError`] when a port cannot be bound.
     pub async fn start(self) -> Result<Running, StartError> {
-        let Self { kit, api, admin, faults, open, max_body, deadline } = self;
+        let Self { kit, api, admin, faults, wrap, open, max_body, deadline } = self;
         let options = kit.options().clone();
         let listen = |address, what, flag| async move {
             let failed = |source| StartError::Listen { address, what, flag, source };
@@ -137,8 +147,9 @@ impl Service {
         let (routes, document) = api.finish(kit.service());
         let gate = Gate { keys: kit.keys().clone(), open };
         let edged = Edge { metrics: kit.metrics().clone(), deadline };
-        let routes = plain_errors(routes)
-            .layer(middleware::from_fn_with_state(gate, identify))
+        let routes =
+            wrap(plain_errors(routes).layer(middleware::from_fn_with_state(gate, identify)));
+        let routes = routes
             .merge(openapi::route(&document)?)
             .layer(DefaultBodyLimit::max(max_body))
             .layer(middleware::from_fn_with_state(edged, edge));
