@@ -3,6 +3,7 @@
 //! A metric that is not declared here cannot be registered through this module, and a test compares the document.
 
 pub mod events;
+pub mod notifications;
 pub mod orders;
 pub mod recommendations;
 pub mod shared;
@@ -54,10 +55,11 @@ pub struct Metric {
 }
 
 /// The sections of the document, each with its metrics.
-const SECTIONS: [(&str, &[&[Metric]]); 4] = [
+const SECTIONS: [(&str, &[&[Metric]]); 5] = [
     ("Every service", &[shared::METRICS, events::METRICS]),
     ("inventory", &[stock::METRICS]),
     ("orders and payments", &[orders::METRICS]),
+    ("notifications", &[notifications::METRICS]),
     ("recommendations", &[recommendations::METRICS]),
 ];
 

@@ -88,6 +88,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether there is a shop around: something says where services that belong together keep what they share. The
+    /// one service that is of use alone goes by it.
+    pub fn in_a_shop(&self) -> bool {
+        self.data.is_some() || self.database_url.is_some() || self.amqp_url.is_some()
+    }
+
     /// What a test needs: free ports on loopback, faults off, everything else as without any variable.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Shop {
         ask(&self.model.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn learn(&self, order: &[ItemId]) {
+    pub(crate) fn learn(&self, order: &[ItemId]) {
         let mut model = self.model.write().unwrap_or_else(PoisonError::into_inner);
         let evicted = model.evicted();
         model.learn(order);

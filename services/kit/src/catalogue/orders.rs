@@ -30,8 +30,8 @@ pub const PAYMENTS: Metric = Metric {
     name: "shop_payments_total",
     kind: Kind::Counter,
     unit: "payments",
-    labels: &[("outcome", Values::Of(&["succeeded", "declined", "refunded"]))],
-    help: "Payments by what came of them.",
+    labels: &[("outcome", Values::Of(&["succeeded", "declined", "failed", "refunded"]))],
+    help: "Payments by what came of them; failed: the provider did not answer. A refund counts beside its charge.",
     absent: "never",
 };
 

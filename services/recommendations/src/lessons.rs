@@ -1,0 +1,188 @@
+//! Lessons: paid orders, as the bus brings them, kept so that a restart does not forget them.
+//!
+//! The model is what the kept orders add up to. It is in memory, and so outside the transaction that keeps an order:
+//! an order whose transaction is done again is known by its id, and counts once.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use services_kit::events::{Body, Event, OrderPaid};
+use services_kit::inbox::{Consumer, Handler, HandlerError};
+use services_kit::store::{Database, Migration, StoreError, Tx, now_ms};
+use services_kit::{Kit, bus};
+use sqlx::Row as _;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::api::Shop;
+use crate::model::{ItemId, MAX_ORDER};
+
+/// The schema of the store.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 100,
+    name: "lessons",
+    sql: include_str!("../migrations/100_lessons.sql"),
+}];
+
+/// Orders that are kept: tastes change, and a start learns them all, in about a second.
+const KEPT: i64 = 50_000;
+
+/// How often older ones are forgotten, and how many at once.
+const SWEEP: Duration = Duration::from_secs(60);
+const SWEPT: i64 = 5_000;
+
+/// Orders whose ids are remembered: far more than are handled at one time.
+const RECENT: usize = 1_024;
+
+/// Learns what was kept, then from every paid order. Gives the consumer, for the admin port.
+pub(crate) async fn attend(kit: &Kit, shop: Shop) -> anyhow::Result<Consumer> {
+    let store = Database::of(kit, MIGRATIONS).await?;
+    recall(&store, &shop).await.context("cannot learn from the orders that were kept")?;
+    let bus = bus::of(kit).await?;
+    kit.spawn("sweep", sweep(store.clone(), kit.stopping().clone()));
+    let pupil = Pupil { shop, recent: Mutex::default() };
+    Ok(Consumer::start(kit, store, bus, pupil)?)
+}
+
+struct Pupil {
+    shop: Shop,
+    recent: Mutex<Recent>,
+}
+
+#[async_trait]
+impl Handler for Pupil {
+    async fn handle(&self, tx: &mut Tx, event: &Event) -> Result<(), HandlerError> {
+        let Body::OrderPaid(order) = &event.body else { return Ok(()) };
+        let items = items_of(order);
+        if !keep(tx, order.order_id, &items).await? {
+            return Ok(());
+        }
+        let new = self.recent.lock().unwrap_or_else(PoisonError::into_inner).add(order.order_id);
+        if new {
+            self.shop.learn(&items);
+        }
+        Ok(())
+    }
+}
+
+/// What the model can know of an order.
+fn items_of(order: &OrderPaid) -> Vec<ItemId> {
+    let ids = order.lines.iter().take(MAX_ORDER).map(|line| line.product_id.clone());
+    ids.filter_map(|id| ItemId::try_from(id).ok()).collect()
+}
+
+/// Keeps an order; false when it was kept before.
+async fn keep(tx: &mut Tx, order: Uuid, items: &[ItemId]) -> Result<bool, HandlerError> {
+    let items = serde_json::to_string(items).map_err(|e| HandlerError::Never(e.to_string()))?;
+    let kept = sqlx::query(
+        "INSERT INTO lessons (order_id, items, learned_at) VALUES ($1, $2, $3)
+         ON CONFLICT (order_id) DO NOTHING",
+    )
+    .bind(order.to_string())
+    .bind(items)
+    .bind(now_ms())
+    .execute(tx.conn())
+    .await?;
+    Ok(kept.rows_affected() == 1)
+}
+
+async fn recall(store: &Database, shop: &Shop) -> anyhow::Result<()> {
+    let mut rows = sqlx::query("SELECT items FROM lessons ORDER BY learned_at").fetch(store.pool());
+    while let Some(row) = rows.try_next().await? {
+        let items: String = row.try_get("items")?;
+        shop.learn(&serde_json::from_str::<Vec<ItemId>>(&items)?);
+    }
+    Ok(())
+}
+
+async fn sweep(store: Database, stopping: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = forget_all_but(&store, KEPT).await {
+            tracing::warn!(%error, "old orders could not be forgotten");
+        }
+    }
+}
+
+/// Forgets the oldest orders, or a part of them, so that `kept` remain; the model keeps what it learned from them.
+async fn forget_all_but(store: &Database, kept: i64) -> Result<u64, StoreError> {
+    store
+        .transaction(|mut tx| async move {
+            let forgotten = sqlx::query(
+                "DELETE FROM lessons WHERE order_id IN (
+                     SELECT order_id FROM lessons ORDER BY learned_at DESC LIMIT $1 OFFSET $2)",
+            )
+            .bind(SWEPT)
+            .bind(kept)
+            .execute(tx.conn())
+            .await?;
+            Ok::<_, StoreError>(tx.done(forgotten.rows_affected()))
+        })
+        .await
+}
+
+/// The ids of the last orders.
+#[derive(Default)]
+struct Recent {
+    known: HashSet<Uuid>,
+    order: VecDeque<Uuid>,
+}
+
+impl Recent {
+    /// False when it is one of them.
+    fn add(&mut self, id: Uuid) -> bool {
+        if !self.known.insert(id) {
+            return false;
+        }
+        self.order.push_back(id);
+        if self.order.len() > RECENT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use services_kit::store::StoreOptions;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_new_once_and_few_are_remembered() {
+        let mut recent = Recent::default();
+        let first = Uuid::from_u128(0);
+        assert!(recent.add(first) && !recent.add(first));
+        for id in 1..=RECENT as u128 {
+            assert!(recent.add(Uuid::from_u128(id)));
+        }
+        assert_eq!((recent.known.len(), recent.order.len()), (RECENT, RECENT));
+        assert!(recent.add(first), "it is forgotten by then");
+    }
+
+    #[tokio::test]
+    async fn the_newest_orders_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().into();
+        let options = StoreOptions { data, url: None, migrations: MIGRATIONS };
+        let store = Database::open("recommendations", &options).await.unwrap();
+        for id in 0..5_u128 {
+            let (id, tea) = (Uuid::from_u128(id), ItemId::try_from("tea".to_owned()).unwrap());
+            let items = &[tea];
+            let keep = |mut tx: Tx| async move {
+                let kept = keep(&mut tx, id, items).await?;
+                Ok::<_, HandlerError>(tx.done(kept))
+            };
+            assert!(store.transaction(keep).await.unwrap());
+            assert!(!store.transaction(keep).await.unwrap(), "an order is kept once");
+        }
+        assert_eq!(forget_all_but(&store, 3).await.unwrap(), 2);
+        assert_eq!(forget_all_but(&store, 3).await.unwrap(), 0);
+    }
+}
