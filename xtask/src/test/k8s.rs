@@ -44,7 +44,7 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
     let pods = python.objects(&render(BUILT_IN[0])?)?;
     let monitors = python.objects(&render(MONITORING)?)?;
     tally.check(
-        &format!("{MONITORING}: the monitor finds the watchdog"),
+        &format!("{MONITORING}: the monitors find the watchdog and the service by its name"),
         verdict(&rules::monitor_misses(&monitors, &pods)),
     );
     Ok(())

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 const WATCHDOG: &str = "oomen";
+/// A service's port for operators.
+const ADMIN: &str = "admin";
 /// The volumes that restricted pod security allows and that we use.
 const VOLUMES: [&str; 5] = ["emptyDir", "secret", "configMap", "downwardAPI", "projected"];
 
@@ -70,12 +72,16 @@ fn guarded(objects: &[Value]) -> Vec<String> {
     let mounted = list(&watchdog["volumeMounts"])
         .filter_map(|mount| mount["mountPath"].as_str())
         .any(|path| token.starts_with(&format!("{path}/")));
-    let probe = flag(watchdog, "--probe").and_then(|url| url.strip_prefix("http://"));
+    // The probe answers loopback alone, whatever the port listens on.
+    let probe = flag(watchdog, "--probe").and_then(|url| url.strip_prefix("http://127.0.0.1:"));
     let admin = list(&of_pod(objects)["containers"]).find_map(|c| flag(c, "--admin-listen"));
+    let admin = admin.and_then(|address| address.rsplit_once(':')).map(|(_, port)| port);
     broken(&[
         (mounted, "the file of --web-token-file is not mounted"),
-        (admin.is_some_and(|a| a.starts_with("127.0.0.1:")), "the admin port is not on loopback"),
-        (probe.is_some() && probe == admin, "--probe is not the service's --admin-listen"),
+        (
+            probe.is_some() && probe == admin,
+            "--probe is not the service's --admin-listen, on loopback",
+        ),
     ])
 }
 
@@ -167,6 +173,10 @@ fn network(objects: &[Value]) -> Vec<String> {
     broken(&[
         (policies.iter().any(|policy| policy["spec"] == closed), "nothing closes the namespace"),
         (!policies.iter().any(open), "a way is open to everybody or on every port"),
+        (
+            ways_in(objects, ADMIN).all(|from| *from == monitoring()),
+            "others than the monitoring reach the service's admin port",
+        ),
     ])
 }
 
@@ -194,18 +204,53 @@ fn selected(objects: &[Value]) -> Vec<String> {
     ])
 }
 
-/// Why the Operator's monitor would not scrape the watchdog in these pods.
+/// Who is let in to this port.
+fn ways_in<'a>(objects: &'a [Value], port: &'a str) -> impl Iterator<Item = &'a Value> {
+    let policies = objects.iter().filter(|object| object["kind"] == "NetworkPolicy");
+    let rules = policies.flat_map(|policy| list(&policy["spec"]["ingress"]));
+    let of_port =
+        rules.filter(move |rule| list(&rule["ports"]).any(|listed| listed["port"] == port));
+    of_port.flat_map(|rule| list(&rule["from"]))
+}
+
+/// Where Prometheus runs.
+fn monitoring() -> Value {
+    let labels = json!({ "kubernetes.io/metadata.name": "monitoring" });
+    json!({ "namespaceSelector": { "matchLabels": labels } })
+}
+
+/// Why the Operator's monitors would not scrape each container of these pods, or not under the name by which it is chosen.
 pub(super) fn monitor_misses(monitors: &[Value], objects: &[Value]) -> Vec<String> {
-    let monitor = monitors.iter().find(|o| o["kind"] == "PodMonitor").unwrap_or(&Value::Null);
     let labels = &template(objects)["metadata"]["labels"];
-    let ports: Vec<_> = list(&watchdog(objects)["ports"]).map(|port| &port["name"]).collect();
-    let scraped = list(&monitor["spec"]["podMetricsEndpoints"])
-        .any(|endpoint| ports.contains(&&endpoint["port"]) && endpoint["path"] == "/metrics");
-    broken(&[
-        (matches(&monitor["spec"]["selector"]["matchLabels"], labels), "it selects other pods"),
-        (scraped, "it scrapes another port or path"),
-        (monitors.iter().any(|o| o["kind"] == "PrometheusRule"), "there is no PrometheusRule"),
-    ])
+    let rules = monitors.iter().any(|object| object["kind"] == "PrometheusRule");
+    let mut found = broken(&[(rules, "there is no PrometheusRule")]);
+    found.extend(each_container(objects, |container| {
+        let monitor = monitors.iter().find(|object| {
+            object["kind"] == "PodMonitor"
+                && matches(&object["spec"]["selector"]["matchLabels"], labels)
+                && list(&object["spec"]["podMetricsEndpoints"])
+                    .any(|endpoint| is_scraped(container, endpoint, objects))
+        });
+        let job =
+            monitor.map(|monitor| &labels[monitor["spec"]["jobLabel"].as_str().unwrap_or("")]);
+        let named = container == watchdog(objects) || job == Some(&container["name"]);
+        broken(&[
+            (monitor.is_some(), "no monitor scrapes it"),
+            (monitor.is_none() || named, "its job is not its name"),
+        ])
+    }));
+    found
+}
+
+/// Whether what an endpoint names is a port of this container to which Prometheus is let in.
+fn is_scraped(container: &Value, endpoint: &Value, objects: &[Value]) -> bool {
+    let port = &endpoint["port"];
+    let let_in = || {
+        port.as_str().is_some_and(|port| ways_in(objects, port).any(|from| *from == monitoring()))
+    };
+    endpoint["path"] == "/metrics"
+        && list(&container["ports"]).any(|open| open["name"] == *port)
+        && let_in()
 }
 
 /// Whether a selector that selects something selects these labels.

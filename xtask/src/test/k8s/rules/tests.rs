@@ -20,7 +20,8 @@ fn good() -> Value {
     oomen["volumeMounts"] = json!([{"mountPath": "/t"}]);
     oomen["env"] = json!([{"name": "OOMEN_LIMIT_BYTES", "valueFrom": {"resourceFieldRef":
         {"containerName": "shop", "resource": "limits.memory", "divisor": "1"}}}]);
-    let mut shop = container("shop", &["--admin-listen=127.0.0.1:1"]);
+    let mut shop = container("shop", &["--admin-listen=0.0.0.0:1"]);
+    shop["ports"] = json!([{"name": "shop"}, {"name": "admin"}]);
     shop["startupProbe"] = json!({"httpGet": {}});
     shop["readinessProbe"] = json!({"httpGet": {}});
     json!([
@@ -39,7 +40,9 @@ fn good() -> Value {
         {"kind": "Service", "spec": {"selector": {"app": "shop"}, "ports": [{"targetPort": "shop"}]}},
         {"kind": "PodDisruptionBudget", "spec": {"selector": {"matchLabels": {"app": "shop"}}}},
         {"kind": "NetworkPolicy", "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
-        {"kind": "NetworkPolicy", "spec": {"egress": [{"to": [{}], "ports": [{"port": 53}]}]}},
+        {"kind": "NetworkPolicy", "spec": {
+            "ingress": [{"from": [monitoring()], "ports": [{"port": "oomen"}, {"port": "admin"}]}],
+            "egress": [{"to": [{}], "ports": [{"port": 53}]}]}},
     ])
 }
 
@@ -67,7 +70,8 @@ fn each_wrong_value_is_found_by_one_rule() {
         ("initContainers/0/env/0/valueFrom/resourceFieldRef/containerName", json!("shp")),
         ("initContainers/0/args/1", json!("--web-token-file=/elsewhere/token")),
         ("initContainers/0/args/2", json!("--probe=http://127.0.0.1:2")),
-        ("containers/0/args/0", json!("--admin-listen=0.0.0.0:1")),
+        ("initContainers/0/args/2", json!("--probe=http://192.0.2.1:1")),
+        ("containers/0/args/0", json!("--admin-listen=0.0.0.0:2")),
         ("securityContext/runAsNonRoot", json!(false)),
         ("securityContext/runAsUser", json!(0)),
         ("securityContext/seccompProfile/type", json!("Unconfined")),
@@ -111,9 +115,10 @@ fn objects_beside_the_pod_are_held_to_the_rules_too() {
         ("/1/metadata/labels/pod-security.kubernetes.io~1enforce", json!("baseline")),
         ("/2/automountServiceAccountToken", json!(true)),
         ("/3/spec/selector/app", json!("other")),
-        ("/3/spec/ports/0/targetPort", json!("admin")),
+        ("/3/spec/ports/0/targetPort", json!("other")),
         ("/4/spec/selector/matchLabels", json!({})),
         ("/5/spec/policyTypes", json!(["Ingress"])),
+        ("/6/spec/ingress/0/from/0", json!({"podSelector": {}})),
         ("/6/spec/egress/0", json!({"to": [{}]})),
         ("/6/spec/egress/0", json!({"ports": [{"port": 443}]})),
     ] {
@@ -129,17 +134,28 @@ fn without_any_object_nothing_passes_by_absence() {
 }
 
 #[test]
-fn a_monitor_that_misses_the_watchdog_is_found() {
+fn a_monitor_that_misses_a_container_or_names_it_otherwise_is_found() {
     let objects = good();
     let pods = objects.as_array().expect("a list");
-    let check = |selector: Value, port: &str, path: &str| {
-        let monitor = json!({"kind": "PodMonitor", "spec": {"selector": {"matchLabels": selector},
-            "podMetricsEndpoints": [{"port": port, "path": path}]}});
-        monitor_misses(&[monitor, json!({"kind": "PrometheusRule"})], pods).len()
+    let monitor = |selector: Value, port: &str, path: &str, job: &str| {
+        json!({"kind": "PodMonitor", "spec": {"selector": {"matchLabels": selector},
+            "jobLabel": job, "podMetricsEndpoints": [{"port": port, "path": path}]}})
     };
-    assert_eq!(check(json!({"app": "shop"}), "oomen", "/metrics"), 0);
-    assert_eq!(check(json!({"app": "other"}), "oomen", "/metrics"), 1);
-    assert_eq!(check(json!({"app": "shop"}), "shop", "/metrics"), 1);
-    assert_eq!(check(json!({"app": "shop"}), "oomen", "/"), 1);
+    let (ours, all) = (json!({"app": "shop"}), [json!({"kind": "PrometheusRule"})]);
+    let check = |monitors: &[Value]| monitor_misses(&[monitors, &all].concat(), pods).len();
+    let watchdog = monitor(ours.clone(), "oomen", "/metrics", "");
+    let service = monitor(ours.clone(), "admin", "/metrics", "app");
+    assert_eq!(check(&[watchdog.clone(), service.clone()]), 0);
+    for wrong in [
+        monitor(json!({"app": "other"}), "admin", "/metrics", "app"),
+        monitor(ours.clone(), "elsewhere", "/metrics", "app"),
+        monitor(ours.clone(), "admin", "/", "app"),
+        monitor(ours.clone(), "admin", "/metrics", ""),
+        // Nobody is let in to it.
+        monitor(ours, "shop", "/metrics", "app"),
+    ] {
+        assert_eq!(check(&[watchdog.clone(), wrong.clone()]), 1, "{wrong}");
+    }
+    assert_eq!(check(&[service]), 1);
     assert_eq!(monitor_misses(&[], pods).len(), 3);
 }
