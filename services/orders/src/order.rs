@@ -204,7 +204,7 @@ impl Order {
         if self.payment == Payment::Pending {
             self.payment = Payment::Failed;
         }
-        self.reason = Some(reason.to_owned());
+        self.reason = Some(sentence(reason));
         self.reaches(State::Cancelled, now);
     }
 
@@ -259,6 +259,17 @@ impl Order {
         };
         self.lines.iter().map(line).collect()
     }
+}
+
+/// A reason as people read it: from a capital to a full stop, whoever gave it.
+fn sentence(reason: &str) -> String {
+    let mut rest = reason.trim().chars();
+    let mut text: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    text.extend(rest);
+    if text.ends_with(char::is_alphanumeric) {
+        text.push('.');
+    }
+    text
 }
 
 /// Unix milliseconds as a point in time.

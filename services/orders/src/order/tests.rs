@@ -90,6 +90,19 @@ fn what_is_cancelled_says_why_and_what_became_of_the_money() {
 }
 
 #[test]
+fn a_reason_is_a_sentence_whoever_gave_it() {
+    for (given, shown) in [
+        ("the card was declined", "The card was declined."),
+        (" Sold out. ", "Sold out."),
+        ("élan is gone", "Élan is gone."),
+        ("Why?", "Why?"),
+        ("", ""),
+    ] {
+        assert_eq!(after(&[Rejected(given)]).reason.as_deref(), Some(shown));
+    }
+}
+
+#[test]
 fn what_is_paid_is_not_given_up_for_time_or_for_a_late_refusal() {
     for late in [TimedOut, Declined("Declined.")] {
         assert_eq!(after(&[Reserved, Charged(CHARGE), late]).state, State::Paid);
