@@ -74,8 +74,28 @@ pub(crate) const ENGINES: [Package; 3] = [
     },
 ];
 
+/// What a cluster's API server is built and run with.
+pub(crate) const CLUSTER: [Package; 4] = [
+    Package {
+        name: "golang-go",
+        probe: &["sh", "-c", "go version || /usr/local/go/bin/go version"],
+        why: "builds the gallery's Go programs and the API server, and its pprof reads our profiles",
+    },
+    Package {
+        name: "etcd-server",
+        probe: &["etcd", "--version"],
+        why: "keeps what the API server is told",
+    },
+    Package { name: "openssl", probe: &["openssl", "version"], why: "makes the API server's key" },
+    Package {
+        name: "kubernetes-client",
+        probe: &["kubectl", "kustomize", "--help"],
+        why: "renders k8s/",
+    },
+];
+
 /// Units that Debian starts with the package, which nobody asked for.
-const DAEMONS: [&str; 3] = ["postgresql", "rabbitmq-server", "redis-server"];
+const DAEMONS: [&str; 4] = ["etcd", "postgresql", "rabbitmq-server", "redis-server"];
 
 /// Installs those that are missing.
 pub(crate) fn ensure(packages: &[Package]) -> Result<()> {

@@ -72,28 +72,16 @@ const PACKAGES: [Package; 16] = [
         probe: &["/usr/bin/python3", "-c", "import prometheus_client"],
         why: "reads /metrics as OpenMetrics, strictly",
     },
-    Package {
-        name: "kubernetes-client",
-        probe: &["kubectl", "kustomize", "--help"],
-        why: "renders k8s/",
-    },
+    packages::CLUSTER[3],
     Package {
         name: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
         why: "validates what k8s/ renders to",
     },
     Package { name: "gcc", probe: &["cc", "--version"], why: "builds the gallery's C program" },
-    Package {
-        name: "golang-go",
-        probe: &["sh", "-c", "go version || /usr/local/go/bin/go version"],
-        why: "builds the gallery's Go programs, and its pprof reads our profiles",
-    },
-    Package {
-        name: "etcd-server",
-        probe: &["etcd", "--version"],
-        why: "keeps what the API server is told",
-    },
-    Package { name: "openssl", probe: &["openssl", "version"], why: "makes the API server's key" },
+    packages::CLUSTER[0],
+    packages::CLUSTER[1],
+    packages::CLUSTER[2],
     Package { name: "libjemalloc2", probe: &[], why: "is preloaded into the gallery's C program" },
     Package { name: "libjemalloc-dev", probe: &["jeprof", "--version"], why: "brings jeprof" },
     Package {
@@ -130,7 +118,7 @@ mod tests {
     #[test]
     fn programs_are_built_before_the_steps_that_start_them() {
         let place = |name| STEPS.iter().position(|step| step.name == name);
-        for user in ["crates", "dashboards", "k8s", "cluster", "v2"] {
+        for user in ["crates", "proof", "k8s", "cluster", "v2"] {
             assert!(place("build") < place(user), "{user}");
         }
         assert_eq!(place("packages"), Some(0));

@@ -1,6 +1,7 @@
 //! The watchdog in a cluster: the shipped manifests applied to a real API server, and the shipped programs writing to it with
 //! the rights that those give.
 
+mod go;
 mod server;
 
 use std::fs;
@@ -17,7 +18,7 @@ use super::lab::{free_port, program};
 use super::tally::Tally;
 use crate::release::cargo;
 use crate::sh::Background;
-use crate::{http, root, sh};
+use crate::{http, packages, root, sh};
 use server::{ADMIN, Programs, Server};
 
 const OVERLAY: &str = "k8s/overlays/cluster";
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LEAK_BYTES_PER_SECOND: u64 = 4 * 1024 * 1024;
 
 pub(super) fn test(tally: &mut Tally) -> Result<()> {
+    packages::ensure(&packages::CLUSTER)?;
     let programs = Programs::ensure()?;
     let server = Server::start(&programs)?;
     let manifests = render(OVERLAY)?;

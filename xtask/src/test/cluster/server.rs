@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::go::Go;
 use crate::sh::Background;
 use crate::test::lab::{Folder, free_port};
 use crate::{root, sh};
@@ -22,8 +23,6 @@ const MODULE: &str = "xtask/src/test/cluster/server";
 const API_SERVER: &str = "k8s.io/kubernetes/cmd/kube-apiserver";
 const TYPES: &str = "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1";
 const DEFINITION: &str = "monitoring.coreos.com_prometheusrules.yaml";
-/// Where Go's own packages put it.
-const GO_BIN: &str = "/usr/local/go/bin";
 /// Of a server that only this test reaches, for as long as it runs.
 pub(super) const ADMIN: &str = "cluster-admin-of-the-test";
 
@@ -44,14 +43,13 @@ impl Programs {
             return Ok(this);
         }
         fs::create_dir_all(&this.folder)?;
-        let server = this.api_server();
+        let (go, module) = (Go::ensure()?, root().join(MODULE));
         let build = ["build", "-ldflags=-s -w", "-o"];
-        sh::run(go().args(build).arg(server).arg(API_SERVER), BUILD).context(
-            "building the API server takes Go 1.26 or later, or one from 1.21 that may fetch it",
-        )?;
+        sh::run(go.command(&module)?.args(build).arg(this.api_server()).arg(API_SERVER), BUILD)?;
         let to = format!("output:crd:dir={}", this.folder.display());
         let types = format!("paths={TYPES}");
-        sh::run(go().args(["tool", "controller-gen", "crd", &types, &to]), BUILD)?;
+        let generate = ["tool", "controller-gen", "crd", &types, &to];
+        sh::run(go.command(&module)?.args(generate), BUILD)?;
         fs::write(made, versions)?;
         Ok(this)
     }
@@ -64,12 +62,6 @@ impl Programs {
     pub(super) fn definition(&self) -> PathBuf {
         self.folder.join(DEFINITION)
     }
-}
-
-fn go() -> Command {
-    let mut go = Command::new(if sh::on_path("go") { "go".into() } else { format!("{GO_BIN}/go") });
-    go.current_dir(root().join(MODULE)).env("GOWORK", "off");
-    go
 }
 
 /// A cluster that has an API server and no node; it ends when this is dropped.
