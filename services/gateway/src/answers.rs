@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use services_kit::ApiError;
 use services_kit::cache::Cache;
-use services_kit::store::now_ms;
 
 /// Milliseconds for which an answer is as good as a new one. What is in stock may differ for that long from what is
 /// shown; the cart and the order look for themselves.
@@ -21,11 +20,12 @@ impl Answers {
         Self(cache)
     }
 
-    /// The answer for `key`, made by `ask` if there is no fresh one. When that fails – not when it is refused – an older
+    /// The answer for `key` at `now`, in unix milliseconds, made by `ask` if there is no fresh one. When that fails – not when it is refused – an older
     /// answer is better than none.
     pub(crate) async fn get<F>(
         &self,
         key: &str,
+        now: i64,
         ask: impl FnOnce() -> F,
     ) -> Result<String, ApiError>
     where
@@ -37,13 +37,13 @@ impl Answers {
             Some((at.parse::<i64>().ok()?, at.len() + 1, kept))
         });
         if let Some((at, start, kept)) = &kept
-            && (0..FRESH).contains(&(now_ms() - at))
+            && (0..FRESH).contains(&(now - at))
         {
             return Ok(kept[*start..].to_owned());
         }
         match (ask().await, kept) {
             (Ok(answer), _) => {
-                self.0.set(&key, &format!("{} {answer}", now_ms()), KEPT).await;
+                self.0.set(&key, &format!("{now} {answer}"), KEPT).await;
                 Ok(answer)
             }
             (Err(error), Some((_, start, kept))) if error.status().is_server_error() => {
@@ -51,5 +51,53 @@ impl Answers {
             }
             (Err(error), _) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use services_kit::{Kit, Options, Peer};
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn answers() -> Answers {
+        let key = Some("k".repeat(32).into());
+        let options = Options { internal_key: key, ..Options::on_free_ports().unwrap() };
+        Answers::new(Cache::of(&Kit::new(Peer::Gateway, options).unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_while_it_is_fresh_and_for_each_address() {
+        let (answers, asked) = (answers(), Cell::new(0));
+        let get = async |key: &str, now: i64| {
+            let ask = || {
+                asked.set(asked.get() + 1);
+                let answer = asked.get().to_string();
+                async move { Ok(answer) }
+            };
+            answers.get(key, now, ask).await.unwrap()
+        };
+        assert_eq!(get("/a", NOW).await, "1");
+        assert_eq!(get("/a", NOW + FRESH - 1).await, "1");
+        assert_eq!(get("/b", NOW).await, "2");
+        assert_eq!(get("/a", NOW + FRESH).await, "3");
+        // A clock that was set back makes nothing fresh for long.
+        assert_eq!(get("/a", NOW).await, "4");
+    }
+
+    #[tokio::test]
+    async fn an_old_answer_stands_for_one_that_failed_but_not_for_a_refusal() {
+        let answers = answers();
+        let failed = || async { Err(ApiError::unavailable("away")) };
+        assert!(answers.get("/a", NOW, failed).await.is_err());
+        answers.get("/a", NOW, || async { Ok("old".to_owned()) }).await.unwrap();
+        let late = NOW + 100 * FRESH;
+        assert_eq!(answers.get("/a", late, failed).await.unwrap(), "old");
+        let refused = || async { Err(ApiError::not_found("gone")) };
+        assert_eq!(answers.get("/a", late, refused).await.unwrap_err().status().as_u16(), 404);
     }
 }

@@ -9,33 +9,43 @@ mod session;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use services_kit::ApiError;
 use services_kit::openapi::{Api, routes as handlers};
 use url::form_urlencoded::Serializer;
 
-use crate::{Shop, page};
+use crate::{Shop, guard, page};
+
+/// Handlers of one path, behind the guard against forged requests. A method that the path does not take is refused for
+/// that, not by the guard.
+macro_rules! guarded {
+    ($($handlers:tt)*) => {{
+        let (schemas, paths, methods) = handlers!($($handlers)*);
+        (schemas, paths, methods.route_layer(from_fn(guard::forgery)))
+    }};
+}
 
 pub(crate) fn routes(shop: Shop) -> Api {
     Api::new()
-        .routes(handlers!(session::session))
-        .routes(handlers!(session::register))
-        .routes(handlers!(session::sign_in))
-        .routes(handlers!(session::sign_out))
-        .routes(handlers!(account::password))
-        .routes(handlers!(account::profile, account::change))
-        .routes(handlers!(catalogue::products))
-        .routes(handlers!(catalogue::product))
-        .routes(handlers!(catalogue::recommendations))
-        .routes(handlers!(catalogue::categories))
-        .routes(handlers!(catalogue::picture))
-        .routes(handlers!(cart::cart))
-        .routes(handlers!(cart::put))
-        .routes(handlers!(orders::list, orders::place))
-        .routes(handlers!(orders::one))
-        .routes(handlers!(orders::cancel))
-        .routes(handlers!(mailbox::mailbox))
-        .routes(handlers!(mailbox::read))
+        .routes(guarded!(session::session))
+        .routes(guarded!(session::register))
+        .routes(guarded!(session::sign_in))
+        .routes(guarded!(session::sign_out))
+        .routes(guarded!(account::password))
+        .routes(guarded!(account::profile, account::change))
+        .routes(guarded!(catalogue::products))
+        .routes(guarded!(catalogue::product))
+        .routes(guarded!(catalogue::recommendations))
+        .routes(guarded!(catalogue::categories))
+        .routes(guarded!(catalogue::picture))
+        .routes(guarded!(cart::cart))
+        .routes(guarded!(cart::put))
+        .routes(guarded!(orders::list, orders::place))
+        .routes(guarded!(orders::one))
+        .routes(guarded!(orders::cancel))
+        .routes(guarded!(mailbox::mailbox))
+        .routes(guarded!(mailbox::read))
         .page("/", get(page::index))
         .page("/assets/{name}", get(page::asset))
         .page("/health/live", get(live))

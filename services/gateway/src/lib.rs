@@ -24,7 +24,7 @@ mod visitor;
 
 use std::sync::Arc;
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use services_kit::cache::Cache;
 use services_kit::client::Client;
 use services_kit::{Kit, Peer, Service};
@@ -61,10 +61,6 @@ pub async fn service(kit: Kit, settings: Settings) -> anyhow::Result<Service> {
     let api = api::routes(Shop(Arc::new(parts)));
     Ok(Service::new(kit, api)
         .open()
-        .wrap(|routes| {
-            routes
-                .route_layer(from_fn(guard::forgery))
-                .layer(from_fn_with_state(limits, guard::limit))
-        })
+        .wrap(|routes| routes.layer(from_fn_with_state(limits, guard::limit)))
         .fault("label-explosion", LabelExplosion::default()))
 }

@@ -170,6 +170,6 @@ mod tests {
         assert!(one.is_shown_by(one.csrf().as_bytes()));
         assert!(!one.is_shown_by(other.csrf().as_bytes()) && !one.is_shown_by(b""));
         assert_ne!(one.visit(), other.visit());
-        assert_ne!(one.csrf(), Token::customer(one.secret.clone()).csrf());
+        assert_ne!(one.csrf(), Token::customer(one.secret).csrf());
     }
 }

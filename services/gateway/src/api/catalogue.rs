@@ -6,6 +6,7 @@ use axum::http::{HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use services_kit::client::Call;
+use services_kit::store::now_ms;
 use services_kit::{ApiError, Path, Peer, Query};
 use utoipa::IntoParams;
 
@@ -39,7 +40,7 @@ async fn kept<T: Serialize + DeserializeOwned>(
 ) -> Result<Answer, ApiError> {
     let ask =
         || async { written(&upstream::read::<T>(shop.client(Peer::Inventory).get(path)).await?) };
-    shop.0.answers.get(path, ask).await.map(json)
+    shop.0.answers.get(path, now_ms(), ask).await.map(json)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -134,7 +135,7 @@ pub(super) async fn recommendations(
     }
     let key = format!("/recommendations/{id}?limit={limit}");
     let ask = || async { written(&recommended(&shop, id, &key, limit as usize).await?) };
-    shop.0.answers.get(&key, ask).await.map(json)
+    shop.0.answers.get(&key, now_ms(), ask).await.map(json)
 }
 
 async fn recommended(
@@ -189,7 +190,7 @@ pub(super) async fn picture(
         let reply = upstream::answered(shop.client(Peer::Inventory).get(&path)).await?;
         String::from_utf8(reply.body.into()).map_err(ApiError::internal)
     };
-    let picture = shop.0.answers.get(&path, ask).await?;
+    let picture = shop.0.answers.get(&path, now_ms(), ask).await?;
     let headers = [
         (CONTENT_TYPE, "image/svg+xml"),
         (CACHE_CONTROL, "public, max-age=31536000, immutable"),
