@@ -107,6 +107,17 @@ async fn rules_pass_the_real_schema_and_belong_to_the_pod() {
 }
 
 #[tokio::test]
+async fn without_the_definition_storing_is_an_error_that_may_pass_and_removing_is_none() {
+    let rules = rules(pod("early"));
+    let error = rules.store(&[group("a", "up == 0")]).await.expect_err("no definition");
+    assert!(error.may_pass, "{error}");
+    for part in ["404", "PrometheusRule installed"] {
+        assert!(error.text.contains(part), "{part}: {error}");
+    }
+    rules.store(&[]).await.expect("nothing of ours is there");
+}
+
+#[tokio::test]
 async fn rules_follow_what_they_are_made_from_and_go_with_the_last_target() {
     let (pod, version) =
         (pod("followed"), |object: &Value| object["metadata"]["resourceVersion"].clone());

@@ -2,10 +2,11 @@
 //! the rights that those give.
 
 mod go;
+mod rules;
 mod server;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,13 +20,19 @@ use super::tally::Tally;
 use crate::release::cargo;
 use crate::sh::Background;
 use crate::{http, packages, root, sh};
+use rules::Story;
 use server::{ADMIN, Programs, Server};
 
 const OVERLAY: &str = "k8s/overlays/cluster";
+const MONITORING: &str = "k8s/monitoring";
 const NAMESPACE: &str = "shop";
 const TARGET: &str = "recommendations";
+/// Tests of the library that need a cluster without the Operator's definition.
+const UNDEFINED: &str = "without_the_definition";
 const IMMINENT: &str = "OOMKillImminent";
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Nobody waits minutes here for what is as true in seconds.
+const QUICK_RULES: &str = "[rules]\ninterval = '1s'\ngone_after = '2s'\n";
 /// An incident goes from suspected to imminent in a minute at this pace.
 const PATIENCE: Duration = Duration::from_secs(180);
 const LEAK_BYTES_PER_SECOND: u64 = 4 * 1024 * 1024;
@@ -42,17 +49,28 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
         pod.as_ref().map(drop).map_err(|error| anyhow::anyhow!("{error:#}")),
     );
     let pod = pod?;
+    server.kubectl(&["-n", NAMESPACE, "create", "serviceaccount", "stranger"])?;
     let watchdog = Watchdog::new(&server, &pod)?;
     tally.check(
         "without the Operator's definition, doctor says so",
         watchdog.doctor(&["kubernetes can be told", "PrometheusRule installed"]),
     );
-    define(&server, &programs.definition())?;
+    library(&server, &[UNDEFINED], tally)?;
+    let mut story = Story::start(&server, &pod, &watchdog)?;
+    tally.check("and a watchdog that is to keep rules says so too", story.no_definition());
+    define(&server, &programs, "prometheusrules")?;
+    tally.check("with it, the rules come without a restart", story.created());
+    tally.check("they follow the limit of the cgroup", story.resized());
+    tally.check("they go with the target", story.ended());
+    drop(story);
     tally.check(
-        "with it and the shipped rights, doctor finds nothing wrong in the cluster",
+        "with the shipped rights, doctor finds nothing wrong in the cluster",
         watchdog.doctor(&["kubernetes can be told", "rules can be kept in the cluster"]),
     );
-    library(&server, tally)?;
+    library(&server, &["--skip", UNDEFINED], tally)?;
+    define(&server, &programs, "podmonitors")?;
+    let monitoring = render(MONITORING)?;
+    tally.check(&format!("{MONITORING}: the API server takes it"), server.apply(&monitoring));
     tally.check(
         "kubectl describe pod shows a leak that the watchdog sees",
         watchdog.watch(&server, &pod),
@@ -60,20 +78,21 @@ pub(super) fn test(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Makes `PrometheusRule` known.
-fn define(server: &Server, definition: &Path) -> Result<()> {
-    server.apply(definition)?;
-    let established = ["wait", "--for=condition=Established", "--timeout=60s"];
-    let definition = "customresourcedefinition/prometheusrules.monitoring.coreos.com";
-    server.kubectl(&[established.as_slice(), &[definition]].concat()).map(drop)
+/// Makes the Operator's resources of this name known.
+fn define(server: &Server, programs: &Programs, resources: &str) -> Result<()> {
+    server.apply(&programs.definition(resources))?;
+    let definition = format!("customresourcedefinition/{resources}.monitoring.coreos.com");
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", &definition];
+    server.kubectl(&established).map(drop)
 }
 
-/// The tests of the library that need a server.
-fn library(server: &Server, tally: &mut Tally) -> Result<()> {
-    server.kubectl(&["-n", NAMESPACE, "create", "serviceaccount", "stranger"])?;
+/// The tests of the library that need a server; only those that are chosen.
+fn library(server: &Server, chosen: &[&str], tally: &mut Tally) -> Result<()> {
     let words = ["test", "-p", "watchdog-report", "--features", "cluster", "--test", "cluster"];
     let mut test = cargo();
     test.args(words)
+        .arg("--")
+        .args(chosen)
         .env("OOMEN_CLUSTER_SERVER", server.url())
         .env("OOMEN_CLUSTER_ACCOUNT", server.account(NAMESPACE, TARGET)?)
         .env("OOMEN_CLUSTER_STRANGER", server.account(NAMESPACE, "stranger")?)
@@ -117,7 +136,8 @@ impl Watchdog {
         fs::create_dir_all(&folder)?;
         let config = folder.join("oomen.toml");
         // Its last section is [kubernetes].
-        fs::write(&config, format!("{shipped}account_dir = {account:?}\n"))?;
+        let more = format!("account_dir = {account:?}\n{QUICK_RULES}");
+        fs::write(&config, shipped + &more)?;
         let environment = vec![
             ("KUBERNETES_SERVICE_HOST", server.addr.ip().to_string()),
             ("KUBERNETES_SERVICE_PORT", server.addr.port().to_string()),

@@ -5,29 +5,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use oomen::clock::Clock;
-use oomen::state;
-use oomen::workload::Workload;
 use serde_json::Value;
 use tempfile::TempDir;
-use watchdog_core::detector::DetectorConfig;
-use watchdog_core::sample::{Memory, Sample};
-use watchdog_core::units::{Bytes, Moment, WallTime};
 
+use crate::support::learned::{learned, wall};
 use crate::support::{
     Outcome, Program, SOON, Watchdog, eventually, free_port, get, get_json, needs_root, shipped,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
-/// What the target has lived at, with a saw-tooth of five minutes above it.
-const LEVEL: f64 = 80.0;
-const SWING: f64 = 16.0;
-
-fn wall() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs_f64()
-}
 
 /// A process, and what an earlier watchdog has learned of its like in twelve hours.
 struct Stage {
@@ -41,7 +29,7 @@ impl Stage {
         let process = Program::start(Command::new("sleep").arg("600"));
         let (data, rules) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        learned(data.path());
+        learned(data.path(), "job");
         Self { process, data, rules }
     }
 
@@ -69,28 +57,6 @@ impl Stage {
         })
         .await
     }
-}
-
-/// The state of a watchdog that has seen a target called `job` for twelve hours up to now.
-fn learned(data: &Path) {
-    let clock = Clock::new(Path::new("/proc"));
-    let (now, wall) = (clock.now().0, wall());
-    let mut workload = Workload::new(DetectorConfig::default(), WallTime(wall));
-    let hours = 12.0 * 3600.0;
-    for i in 0..2880_u32 {
-        let t = f64::from(i) * 15.0;
-        let mib = LEVEL + (t % 300.0) / 300.0 * SWING;
-        workload.observe(&Sample {
-            at: Moment(now - hours + t),
-            wall: WallTime(wall - hours + t),
-            age: 100.0 + t,
-            memory: Memory { anon: Bytes((mib * MIB) as u64), ..Memory::default() },
-            limit: Some(Bytes::from_mib(256)),
-            ..Sample::default()
-        });
-    }
-    let workloads = [("job".to_owned(), workload)];
-    state::save(data, &clock.stamp(WallTime(wall)), workloads.into_iter()).expect("a state");
 }
 
 async fn promtool(arguments: &[&str], files: &[&Path]) -> Outcome {

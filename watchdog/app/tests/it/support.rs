@@ -3,6 +3,7 @@
 mod exhibit;
 mod gate;
 mod heap;
+pub(crate) mod learned;
 mod program;
 mod service;
 mod watchdog;

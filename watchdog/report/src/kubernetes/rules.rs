@@ -101,8 +101,12 @@ impl PrometheusRules {
         if let Some(groups) = groups {
             object["spec"] = json!({ "groups": groups });
         }
-        self.api.send(Request::apply(self.path(), object)).await?;
-        Ok(())
+        let applied = self.api.send(Request::apply(self.path(), object)).await;
+        applied.map(drop).map_err(|Failure { status, error }| match status {
+            // The Operator may be installed after us, and nobody should have to start us again for that.
+            Some(StatusCode::NOT_FOUND) => DeliveryError::retry(error.text),
+            _ => error,
+        })
     }
 
     /// Removes what was looked at, and only if nobody has changed it since.

@@ -22,7 +22,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const MODULE: &str = "xtask/src/test/cluster/server";
 const API_SERVER: &str = "k8s.io/kubernetes/cmd/kube-apiserver";
 const TYPES: &str = "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1";
-const DEFINITION: &str = "monitoring.coreos.com_prometheusrules.yaml";
 /// Of a server that only this test reaches, for as long as it runs.
 pub(super) const ADMIN: &str = "cluster-admin-of-the-test";
 
@@ -58,9 +57,9 @@ impl Programs {
         self.folder.join("kube-apiserver")
     }
 
-    /// The definition of `PrometheusRule`.
-    pub(super) fn definition(&self) -> PathBuf {
-        self.folder.join(DEFINITION)
+    /// The Operator's definition of these resources.
+    pub(super) fn definition(&self, resources: &str) -> PathBuf {
+        self.folder.join(format!("monitoring.coreos.com_{resources}.yaml"))
     }
 }
 
