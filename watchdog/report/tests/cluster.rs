@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask test cluster` starts the server, applies the shipped manifests and sets these variables.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "all of it is tests")]
+
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! When rules are written, followed, tried again and removed, over a store that takes notes.
+
 use std::path::Path;
 use std::sync::Mutex;
 
