@@ -176,10 +176,10 @@ impl Mail {
         let id = format!("<{}@{}>", mail.message_id, self.from.email.domain());
         Message::builder()
             .from(self.from.clone())
-            .to(Mailbox::new(Some(mail.name.clone()), address))
+            .to(Mailbox::new(Some(plain(&mail.name)), address))
             .message_id(Some(id))
             .date(SystemTime::UNIX_EPOCH + written)
-            .subject(&mail.letter.subject)
+            .subject(plain(&mail.letter.subject))
             .header(ContentType::TEXT_PLAIN)
             .body(mail.letter.body.clone())
             .map_err(|error| error.to_string())
@@ -263,6 +263,11 @@ async fn settle(store: &Database, mail: &Waiting, outcome: Outcome) -> Result<()
 async fn count(store: &Database) -> Result<i64, StoreError> {
     let row = sqlx::query("SELECT COUNT(*) AS mails FROM mails").fetch_one(store.pool()).await?;
     Ok(row.try_get("mails")?)
+}
+
+/// For the head of a mail, where a line's end would begin another field.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn pause_after(attempts: i64) -> Duration {

@@ -1,11 +1,13 @@
 //! Which mail server, and who writes.
 
+use std::net::IpAddr;
+
 use clap::Args;
 use lettre::AsyncSmtpTransport;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use super::Transport;
 
@@ -39,12 +41,10 @@ fn smtp_url(text: &str) -> Result<SecretString, String> {
         ("smtp", None | Some("opportunistic")) => false,
         _ => return Err("it is smtps://… or smtp://…?tls=required".to_owned()),
     };
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err("it names no server".to_owned()),
-    };
+    let host = url.host_str().ok_or("it names no server")?;
+    // Of a scheme that the parser does not know, an address in numbers is a name to it.
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     if !encrypted && !here {
         let advice = "without TLS only to this machine; use smtps:// or ?tls=required";
         return Err(advice.to_owned());
@@ -65,6 +65,7 @@ mod tests {
             "smtp://shop:secret@mail.example.org:587?tls=required",
             "smtp://127.0.0.1:2525",
             "smtp://localhost",
+            "smtp://[::1]:2525",
         ] {
             assert!(smtp_url(good).is_ok(), "{good}");
         }
@@ -72,6 +73,7 @@ mod tests {
             "smtp://mail.example.org",
             "smtp://mail.example.org?tls=opportunistic",
             "smtp://127.0.0.1.example.org",
+            "smtp://192.0.2.1:25",
             "smtp://mail.example.org?tls=no",
             "http://127.0.0.1",
             "mail.example.org",
