@@ -7,6 +7,7 @@ mod http;
 mod packages;
 mod release;
 mod sh;
+mod shop;
 mod test;
 mod tidy;
 
@@ -27,6 +28,9 @@ pub(crate) struct Cli {
 enum Command {
     /// Show the watchdog catch a leak: a real service, a real limit, a real kill.
     Demo(demo::DemoArgs),
+    /// Open the shop: seven services with a storefront page at one address, until Ctrl-C. DATABASE_URL, REDIS_URL and
+    /// AMQP_URL put it on servers instead of files; the other variables of docs/shop.md go through as well.
+    Shop(shop::Options),
     /// Measure every figure the README claims.
     Bench(bench::BenchArgs),
     /// Install what the tests need and run every test; the last line is `N passed, N failed`.
@@ -40,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args).map(passed),
+        Command::Shop(options) => shop::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(passed),
         Command::Dashboards(options) => dashboards::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => test::run(&options),
