@@ -12,9 +12,10 @@ mod stage;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use services_engines::Engine;
 use services_kit::events::{Body, Line, OrderCancelled, OrderPaid, PaymentRefunded};
 use services_kit::openapi::disagreements;
-use services_kit::{Kit, Peer, Running};
+use services_kit::{Kit, Options, Peer, Running};
 use services_notifications::MailOptions;
 use uuid::Uuid;
 
@@ -28,8 +29,12 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
+        Self::with(|options| options).await
+    }
+
+    async fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let stage = Stage::open().await;
-        let kit = Kit::new(Peer::Notifications, stage.options()).unwrap();
+        let kit = Kit::new(Peer::Notifications, change(stage.options())).unwrap();
         let mail = MailOptions { smtp_url: None, from: "Shop <shop@example.org>".parse().unwrap() };
         let service = services_notifications::service(kit, mail).await.unwrap();
         Self { stage, notifications: service.start().await.unwrap(), ada: Uuid::new_v4() }
@@ -86,7 +91,25 @@ fn refunded(order_id: Uuid) -> PaymentRefunded {
 
 #[tokio::test]
 async fn a_paid_order_is_told_once_and_the_shop_hears_that_it_was() {
-    let mut shop = Shop::open().await;
+    told_once(&mut Shop::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paid_order_is_told_once_and_a_refund_after_it_on_postgres() {
+    let engine = tokio::task::spawn_blocking(Engine::postgres).await.unwrap().unwrap();
+    let url = engine.url();
+    let on_postgres = |options| Options { database_url: Some(url.into()), ..options };
+    let mut shop = Shop::with(on_postgres).await;
+    told_once(&mut shop).await;
+    let order = Uuid::now_v7();
+    shop.stage.tell(order, refunded(order)).await;
+    shop.stage.tell(order, shop.cancelled(order)).await;
+    shop.handled("order.cancelled", 1).await;
+    let newest = &shop.subjects().await[..2];
+    assert_eq!(newest, ["Your refund for order A-1", "Your order A-1 was cancelled"]);
+}
+
+async fn told_once(shop: &mut Shop) {
     let order = Uuid::now_v7();
     let event = shop.stage.tell(order, shop.paid(order, "A-1")).await;
     let Body::NotificationSent(sent) = shop.stage.hear().await else { panic!("it is told") };

@@ -11,15 +11,16 @@
 mod stage;
 
 use serde_json::json;
+use services_engines::Engine;
 use services_kit::events::{Line, OrderPaid};
 use services_kit::openapi::disagreements;
-use services_kit::{Kit, Peer, Running};
+use services_kit::{Kit, Options, Peer, Running};
 use uuid::Uuid;
 
 use stage::{Stage, answer, customer, until_metric};
 
-async fn start(stage: &Stage) -> Running {
-    let kit = Kit::new(Peer::Recommendations, stage.options()).unwrap();
+async fn start(options: Options) -> Running {
+    let kit = Kit::new(Peer::Recommendations, options).unwrap();
     services_recommendations::service(kit).await.unwrap().start().await.unwrap()
 }
 
@@ -54,7 +55,19 @@ async fn assert_learned(stage: &Stage, running: &Running) {
 #[tokio::test]
 async fn paid_orders_teach_once_and_a_restart_forgets_nothing() {
     let stage = Stage::open().await;
-    let running = start(&stage).await;
+    taught_once(&stage, stage.options()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paid_orders_teach_once_and_a_restart_forgets_nothing_on_postgres() {
+    let engine = tokio::task::spawn_blocking(Engine::postgres).await.unwrap().unwrap();
+    let stage = Stage::open().await;
+    let options = Options { database_url: Some(engine.url().into()), ..stage.options() };
+    taught_once(&stage, options).await;
+}
+
+async fn taught_once(stage: &Stage, options: Options) {
+    let running = start(options.clone()).await;
     let order = Uuid::now_v7();
     let event = stage.tell(order, paid(order, &["tea", "cup"])).await;
     // The same event, and another that says the same.
@@ -67,15 +80,15 @@ async fn paid_orders_teach_once_and_a_restart_forgets_nothing() {
     let done = "shop_events_consumed_total{outcome=\"done\",type=\"order.paid\"} 4";
     until_metric(&running, done).await;
     until_metric(&running, "recommendations_orders_total 3").await;
-    assert_learned(&stage, &running).await;
+    assert_learned(stage, &running).await;
     assert!(running.stop().await);
-    assert_learned(&stage, &start(&stage).await).await;
+    assert_learned(stage, &start(options).await).await;
 }
 
 #[tokio::test]
 async fn in_a_shop_it_answers_the_shops_services_only() {
     let stage = Stage::open().await;
-    let running = start(&stage).await;
+    let running = start(stage.options()).await;
     let url = format!("http://{}/recommendations/tea", running.public_address);
     assert_eq!(answer(reqwest::Client::new().get(url)).await.0, 401);
     assert_eq!(disagreements(&running).await.unwrap(), Vec::<String>::new());
