@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::eventually;
@@ -82,6 +83,16 @@ impl Program {
 
     pub(crate) fn stderr(&self) -> String {
         read(&self.output.path().join("err"))
+    }
+
+    /// Waits for a line of a log in JSON, on stdout, with this message and returns it.
+    pub(crate) async fn logs(&self, message: &str) -> Value {
+        eventually(&format!("`{message}` on stdout"), super::SOON, async || {
+            let stdout = self.stdout();
+            let mut lines = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+            lines.find(|line: &Value| line["message"] == message)
+        })
+        .await
     }
 
     /// Waits for a line on stderr and returns it.

@@ -116,9 +116,8 @@ impl Service {
     async fn start(shop: &Shop, command: &mut Command, confined: Option<Confined>) -> Self {
         command.args(["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--faults=on"]);
         let program = Program::start(command);
-        let line = program.says("listening").await;
-        let admin = field(&line, "admin=").expect("the admin port");
-        let admin = format!("http://{admin}");
+        let line = program.logs("listening").await;
+        let admin = format!("http://{}", line["admin"].as_str().expect("the admin port"));
         Self { program, name: shop.name.clone(), admin, _confined: confined }
     }
 
