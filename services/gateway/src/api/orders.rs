@@ -71,7 +71,7 @@ struct Placement<'a> {
         (status = 202, body = Taken),
         (status = 401, description = "Not signed in."),
         (status = 409, description = "out_of_stock, cart_changed"),
-        (status = 422, description = "card_invalid, card_expired, expiry_invalid, cvc_invalid, \
+        (status = 422, description = "card_number_invalid, card_expired, expiry_invalid, cvc_invalid, \
                                       cart_empty, idempotency_key_reused"),
     ),
 )]
