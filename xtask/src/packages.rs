@@ -42,6 +42,17 @@ pub(crate) const PROMETHEUS: [Package; 1] = [Package {
     why: "evaluates alert rules",
 }];
 
+/// What shops in the shop.
+pub(crate) const CURL: [Package; 1] =
+    [Package { name: "curl", probe: &["curl", "--version"], why: "the lab's customer" }];
+
+/// What makes pictures for documents small.
+pub(crate) const PICTURES: [Package; 1] = [Package {
+    name: "pngquant",
+    probe: &["pngquant", "--version"],
+    why: "gives the dashboards' pictures a palette",
+}];
+
 /// What the footprint is compared with.
 pub(crate) const EXPORTERS: [Package; 2] = [
     Package { name: "prometheus-process-exporter", probe: &[], why: "the footprint's comparison" },

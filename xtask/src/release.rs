@@ -12,9 +12,15 @@ use crate::{root, sh};
 /// A cold build on two cores takes a quarter of this.
 const DEADLINE: Duration = Duration::from_secs(2400);
 /// Built in one command: another selection would build shared dependencies again, with other features.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 12] = [
     "oomen",
+    "services-gateway",
+    "services-inventory",
+    "services-notifications",
+    "services-orders",
+    "services-payments",
     "services-recommendations",
+    "services-users",
     "watchdog-fixtures",
     "watchdog-gallery",
     "xtask-detect",

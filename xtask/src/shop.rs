@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::sh::{self, Background};
+use crate::sh::Background;
 use crate::{http, release, root};
 
 /// The services in the order of their ports, each with the variables that it alone knows.
@@ -29,9 +29,6 @@ const SERVICES: [(&str, &[&str]); 7] = [
 /// The gateway's port; the others follow, and admin ports are this much above.
 const FIRST_PORT: u16 = 8080;
 const ADMIN_OFFSET: u16 = 1000;
-
-/// A release build of all of them on two cores.
-const BUILD: Duration = Duration::from_secs(60 * 60);
 
 /// How long a service may take to be ready: with a server in place of its file, that has to answer first.
 const READY: Duration = Duration::from_secs(60);
@@ -63,12 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
         begin_anew(&data)?;
     }
-    let mut build = release::cargo();
-    build.args(["build", "--release"]);
-    for (service, _) in SERVICES {
-        build.args(["-p", &format!("services-{service}")]);
-    }
-    sh::run(&mut build, BUILD)?;
+    release::build()?;
     Builder::new_current_thread().enable_all().build()?.block_on(open(&data))
 }
 
@@ -120,21 +112,21 @@ fn addresses() -> Result<Addresses> {
     Ok(found.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
-struct Shop {
+/// The seven services, running; they end when this is dropped.
+pub(crate) struct Shop {
     services: Vec<Background>,
     addresses: Addresses,
     logs: PathBuf,
 }
 
 impl Shop {
-    fn start(data: &Path) -> Result<Self> {
+    /// Starts them, with stores and logs in `data`.
+    pub(crate) fn start(data: &Path) -> Result<Self> {
         let logs = data.join("logs");
         std::fs::create_dir_all(&logs)
             .with_context(|| format!("making the directory {}", logs.display()))?;
         let addresses = addresses()?;
-        let programs = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root().join("target"), PathBuf::from)
-            .join("release");
+        let programs = release::directory();
         let services = SERVICES.iter().zip(&addresses).map(|((service, _), (public, admin))| {
             let mut command = Command::new(programs.join(service));
             command.env("SHOP_DATA", data).env("SHOP_LISTEN", public.to_string());
@@ -153,6 +145,16 @@ impl Shop {
         Ok(Self { services, addresses, logs })
     }
 
+    /// Where customers ask.
+    pub(crate) fn door(&self) -> SocketAddr {
+        self.addresses[0].0
+    }
+
+    /// The services' names and where operators ask them.
+    pub(crate) fn admins(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> + '_ {
+        SERVICES.iter().zip(&self.addresses).map(|((service, _), (_, admin))| (*service, *admin))
+    }
+
     /// Waits until all are ready, says where, and then until one ends.
     async fn serve(&mut self) -> Result<()> {
         let until = Instant::now() + READY;
@@ -163,8 +165,8 @@ impl Shop {
             }
             sleep(POLL).await;
         }
-        println!("the shop is open at http://{}", self.addresses[0].0);
-        for ((service, _), (_, admin)) in SERVICES.iter().zip(&self.addresses) {
+        println!("the shop is open at http://{}", self.door());
+        for (service, admin) in self.admins() {
             println!("  {service}: admin port at http://{admin}");
         }
         println!("logs are in {}; Ctrl-C closes it", self.logs.display());
@@ -174,9 +176,10 @@ impl Shop {
         }
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether all of them are.
+    pub(crate) fn is_ready(&self) -> bool {
         let ready = |admin| matches!(http::get(admin, "/health/ready"), Ok((200, _)));
-        self.addresses.iter().all(|(_, admin)| ready(*admin))
+        self.admins().all(|(_, admin)| ready(admin))
     }
 
     fn all_live(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Leaks on this machine to look at: two replicas of a service under limits that really kill, visitors, a watchdog
-//! beside each, and two programs that only look like a leak.
+//! beside each, two programs that only look like a leak, and the whole shop with a customer.
 
+mod customer;
 mod replica;
 
 use std::fs;
@@ -10,13 +11,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::prometheus::Scraped;
 use crate::sh::Background;
+use crate::shop::Shop;
 use crate::{http, release, root};
+use customer::Customer;
 pub(crate) use replica::Replica;
 
 /// What the watchdogs call the service.
@@ -24,6 +27,7 @@ pub(crate) const TARGET: &str = "recommendations";
 /// Where everything is said to run.
 pub(crate) const NAMESPACE: &str = "shop";
 const START: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
 /// Programs that grow and stop, or grow and shrink, with the bytes they handle in a second.
 const BYSTANDERS: [(&str, &str); 2] = [("bounded-cache", "600000"), ("batch-sawtooth", "400000")];
 /// Of a bystander, in its watchdog's configuration; none comes near it.
@@ -39,6 +43,8 @@ pub(crate) struct Lab {
     /// Both have a watchdog; the second one's pushes its alerts as well.
     pub(crate) replicas: [Replica; 2],
     bystanders: Bystanders,
+    shop: Shop,
+    _customer: Customer,
     _visitors: Visitors,
     /// Last, so that it is removed after those that write into it.
     _folder: Folder,
@@ -54,8 +60,22 @@ impl Lab {
             Replica::start(folder.path(), 2, filled[1], alertmanager)?,
         ];
         let bystanders = Bystanders::start(folder.path())?;
+        let shop = Shop::start(&folder.path().join("shop"))?;
+        let until = Instant::now() + START;
+        while !shop.is_ready() {
+            ensure!(Instant::now() < until, "the shop is not ready in {START:?}");
+            thread::sleep(PAUSE);
+        }
+        let customer = Customer::arrive(shop.door(), folder.path())?;
         let visitors = Visitors::start(replicas.each_ref().map(|replica| replica.public));
-        Ok(Self { replicas, bystanders, _visitors: visitors, _folder: folder })
+        Ok(Self {
+            replicas,
+            bystanders,
+            shop,
+            _customer: customer,
+            _visitors: visitors,
+            _folder: folder,
+        })
     }
 
     /// Where the replicas' watchdogs serve their pages and /metrics.
@@ -70,7 +90,9 @@ impl Lab {
         let replicas = self.replicas.iter().flat_map(|replica| {
             [of("oomen", &replica.pod, replica.watchdog), of(TARGET, &replica.pod, replica.admin)]
         });
-        replicas.chain([of("oomen", "bystanders", self.bystanders.watchdog)]).collect()
+        let shop = self.shop.admins().map(|(service, admin)| of(service, service, admin));
+        let bystanders = of("oomen", "bystanders", self.bystanders.watchdog);
+        replicas.chain(shop).chain([bystanders]).collect()
     }
 }
 
