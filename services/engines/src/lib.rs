@@ -1,4 +1,4 @@
-//! Real Postgres, RabbitMQ and Redis for tests: each in a directory of its own on a free port of loopback, killed with
+//! The shop as processes, and real Postgres, RabbitMQ and Redis for it: each in a directory of its own on a free port of loopback, killed with
 //! SIGKILL and started again over the same data, gone when the value is dropped or the program that holds it dies.
 //!
 //! ```no_run
@@ -17,6 +17,7 @@
 
 mod kind;
 mod process;
+mod shop;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -28,6 +29,7 @@ use tempfile::TempDir;
 
 use kind::Kind;
 use process::Process;
+pub use shop::{Shop, ShopError};
 
 /// RabbitMQ takes some 10 s on two busy cores; Postgres that recovers takes about one.
 const START: Duration = Duration::from_secs(120);

@@ -14,10 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use services_engines::Shop;
 
 use super::prometheus::Scraped;
 use crate::sh::Background;
-use crate::shop::Shop;
 use crate::{http, release, root};
 use customer::Customer;
 pub(crate) use replica::Replica;
@@ -60,12 +60,8 @@ impl Lab {
             Replica::start(folder.path(), 2, filled[1], alertmanager)?,
         ];
         let bystanders = Bystanders::start(folder.path())?;
-        let shop = Shop::start(&folder.path().join("shop"))?;
-        let until = Instant::now() + START;
-        while !shop.is_ready() {
-            ensure!(Instant::now() < until, "the shop is not ready in {START:?}");
-            thread::sleep(PAUSE);
-        }
+        let mut shop = Shop::start(&release::directory(), &folder.path().join("shop"), &[])?;
+        shop.wait_until_ready()?;
         let customer = Customer::arrive(shop.door(), folder.path())?;
         let visitors = Visitors::start(replicas.each_ref().map(|replica| replica.public));
         Ok(Self {

@@ -47,9 +47,7 @@ impl Receiver {
                 }
                 // One after the other, in the order of their arrival. What is no notification is the sender's to
                 // notice: it is not answered.
-                if let Ok(one) = take(stream) {
-                    locked(&record).push(one);
-                }
+                let _ = take(stream, &record);
             }
         });
         Ok(Self { addr, told, stopped })
@@ -73,13 +71,15 @@ fn locked(told: &Mutex<Vec<Told>>) -> MutexGuard<'_, Vec<Told>> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(stream: TcpStream) -> Result<Told> {
+fn take(stream: TcpStream, record: &Mutex<Vec<Told>>) -> Result<()> {
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
     let mut stream = BufReader::new(stream);
     let told = read(&mut stream)?;
+    // Before the answer: whoever has it may look.
+    locked(record).push(told);
     stream.get_mut().write_all(TAKEN)?;
-    Ok(told)
+    Ok(())
 }
 
 fn read(from: &mut impl BufRead) -> Result<Told> {
