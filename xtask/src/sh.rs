@@ -87,13 +87,6 @@ impl Background {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Asks the program to end.
-    pub(crate) fn terminate(&self) -> Result<()> {
-        let kill = format!("kill -TERM {}", self.pid());
-        Command::new("sh").args(["-c", &kill]).status().context("running sh")?;
-        Ok(())
-    }
-
     /// Waits until `ready` holds; an error with the log's end if the program ends first or time runs out.
     pub(crate) fn wait_until(
         &mut self,

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use services_engines::Shop;
@@ -27,7 +27,6 @@ pub(crate) const TARGET: &str = "recommendations";
 /// Where everything is said to run.
 pub(crate) const NAMESPACE: &str = "shop";
 const START: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(100);
 /// Programs that grow and stop, or grow and shrink, with the bytes they handle in a second.
 const BYSTANDERS: [(&str, &str); 2] = [("bounded-cache", "600000"), ("batch-sawtooth", "400000")];
 /// Of a bystander, in its watchdog's configuration; none comes near it.
