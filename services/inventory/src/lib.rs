@@ -9,8 +9,8 @@
 //! | `GET /pictures/{sku}.svg` | a product's picture |
 //! | `GET /stock/{id}` | what is available, reserved and sold |
 //!
-//! Stock moves by events alone: `order.placed` reserves it, `order.paid` sells it, `payment.failed` and
-//! `order.cancelled` give it back, see [`reservation`].
+//! Stock moves by events: `order.placed` reserves it, `order.paid` sells it, `payment.failed` and `order.cancelled`
+//! give it back, see [`reservation`]. More of it comes by `POST /admin/stock` on the admin port.
 
 mod api;
 pub mod fragmentation;
@@ -18,6 +18,7 @@ pub mod opening;
 mod picture;
 mod product;
 pub mod reservation;
+mod restock;
 pub mod search;
 pub mod seed;
 pub mod stock;
@@ -50,7 +51,8 @@ pub async fn service(kit: Kit) -> anyhow::Result<Service> {
     let reservations = Reservations::register(kit.registry())?;
     kit.spawn("sweep", reservations.clone().sweep(store.clone(), kit.stopping().clone()));
     let consumer = Consumer::start(&kit, store.clone(), bus, reservations)?;
+    let restock = restock::routes(store.clone());
     Ok(Service::new(kit, api::routes(Shop::new(store)))
-        .admin(consumer.routes())
+        .admin(consumer.routes().merge(restock))
         .fault("fragmentation", Fragmentation::default()))
 }

@@ -1,13 +1,17 @@
-//! Units in stock: available, reserved, sold. Their sum never changes, and none is ever below zero.
+//! Units in stock: available, reserved, sold. Their sum changes by deliveries alone, and none is ever below zero.
 //!
 //! Every transaction changes products in the order of their ids, so that no two wait for each other.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use services_kit::ApiError;
 use services_kit::events::{Line, Shortage};
 use services_kit::store::{Database, StoreError, Tx};
 use utoipa::ToSchema;
+
+/// The most units of a product that can be available: sums stay far from where they overflow.
+pub const MOST: i64 = 1_000_000_000;
 
 /// Units by product, in the order in which they are changed.
 pub type Units = BTreeMap<String, i64>;
@@ -49,6 +53,40 @@ pub async fn stock(store: &Database, id: &str) -> Result<Option<Stock>, StoreErr
          FROM products WHERE products.id = $1",
     );
     Ok(row.bind(id).fetch_optional(store.pool()).await?)
+}
+
+/// Makes more of a product, or of every product, available; how many products that were.
+///
+/// # Errors
+/// 409 when one would have more than [`MOST`], and then none has more; the store's.
+pub async fn deliver(
+    store: &Database,
+    product: Option<&str>,
+    quantity: i64,
+) -> Result<u64, ApiError> {
+    store
+        .transaction(|mut tx| async move {
+            // In the order of their ids, as every transaction changes them.
+            let sql = tx.pick(
+                "SELECT available FROM products WHERE $1 IS NULL OR id = $1",
+                "SELECT available FROM products WHERE $1 IS NULL OR id = $1 ORDER BY id FOR UPDATE",
+            );
+            let before: Vec<i64> =
+                sqlx::query_scalar(sql).bind(product).fetch_all(tx.conn()).await?;
+            if before.iter().any(|available| available + quantity > MOST) {
+                let message = format!("no product can have more than {MOST} units available");
+                return Err(ApiError::conflict(message).code("too_many"));
+            }
+            let changed = sqlx::query(
+                "UPDATE products SET available = available + $1 WHERE $2 IS NULL OR id = $2",
+            )
+            .bind(quantity)
+            .bind(product)
+            .execute(tx.conn())
+            .await?;
+            Ok(tx.done(changed.rows_affected()))
+        })
+        .await
 }
 
 /// Takes all of it, or nothing and says what is short.

@@ -52,6 +52,13 @@ impl Shop {
         answer(request.header("content-type", "application/json").send().await.unwrap()).await
     }
 
+    /// The status, and how many products have more.
+    async fn deliver(&self, delivery: Value) -> (u16, u64) {
+        let url = format!("http://{}/admin/stock", self.service.admin_address);
+        let answer = answer(self.client.post(url).json(&delivery).send().await.unwrap()).await;
+        (answer.0, answer.1["products"].as_u64().unwrap_or_default())
+    }
+
     async fn names(&self, path: &str) -> Vec<String> {
         let (status, page) = self.get(path).await;
         assert_eq!(status, 200, "{path}: {page}");
@@ -195,6 +202,38 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
         assert_eq!(status, expected, "{path}: {body}");
         assert!(body["error"]["message"].is_string(), "{path}: {body}");
     }
+}
+
+#[tokio::test]
+async fn what_is_delivered_can_be_ordered_and_nothing_is_lost_by_a_mistake() {
+    let shop = Shop::open().await;
+    let available =
+        async |id: &str| shop.get(&format!("/stock/{id}")).await.1["available"].as_i64().unwrap();
+    let (board, spoon) = (available("kit-102").await, available("kit-201").await);
+    assert_eq!(shop.deliver(json!({"product_id": "kit-102", "quantity": 7})).await, (200, 1));
+    assert_eq!((available("kit-102").await, available("kit-201").await), (board + 7, spoon));
+    assert_eq!(shop.deliver(json!({"quantity": 3})).await, (200, 300));
+    assert_eq!((available("kit-102").await, available("kit-201").await), (board + 10, spoon + 3));
+    for (status, delivery) in [
+        (422, json!({"quantity": 0})),
+        (422, json!({"quantity": -1})),
+        (422, json!({"quantity": 1_000_000_001_i64})),
+        (422, json!({"quantity": i64::MAX})),
+        (422, json!({"product": "kit-102", "quantity": 1})),
+        (404, json!({"product_id": "nothing", "quantity": 1})),
+        (404, json!({"product_id": "no'); --", "quantity": 1})),
+        (409, json!({"quantity": 1_000_000_000})),
+    ] {
+        assert_eq!(shop.deliver(delivery.clone()).await, (status, 0), "{delivery}");
+    }
+    assert_eq!((available("kit-102").await, available("kit-201").await), (board + 10, spoon + 3));
+}
+
+#[tokio::test]
+async fn what_operators_do_to_the_stock_is_not_among_what_customers_may_ask() {
+    let shop = Shop::open().await;
+    let request = shop.ask(Method::POST, "/admin/stock").json(&json!({"quantity": 1}));
+    assert_eq!(request.send().await.unwrap().status(), 404);
 }
 
 #[tokio::test]
