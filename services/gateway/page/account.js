@@ -55,7 +55,9 @@ export async function profile({ signal }) {
   });
   const old = field("old", "Password now", { type: "password", autocomplete: "current-password", maxlength: 200 });
   const next = fresh("new", "New password");
-  const secret = h("form", { class: "panel roomy" }, h("h2", null, "Password"),
+  // Whose password it is, for what keeps passwords.
+  const whose = h("input", { hidden: true, readonly: true, autocomplete: "username", value: known.email ?? session.customer.email });
+  const secret = h("form", { class: "panel roomy" }, h("h2", null, "Password"), whose,
     h("p", { class: "quiet" }, "Changing it signs you out everywhere else."), old.node, next.node,
     h("button", { class: "button", type: "submit" }, "Change password"));
   wire(secret, [old, next], async (values) => {

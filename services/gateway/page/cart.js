@@ -102,7 +102,7 @@ export async function checkout({ signal, replace }) {
     h("button", { class: "button wide", type: "submit" }, `Pay ${money(cart.total, cart.currency)}`));
   return h("div", null, h("h1", null, "Checkout"), h("div", { class: "split" },
     wire(form, [...where.fields, ...card.fields], send, CODES),
-    h("aside", { class: "panel", "aria-label": "Your order" }, h("h2", null, plural(cart.items.length, "item")),
+    h("aside", { class: "panel", "aria-label": "Your order" }, h("h2", null, plural(cart.items.reduce((sum, { quantity }) => sum + quantity, 0), "piece")),
       listed(cart.items, cart.currency),
       h("dl", { class: "sums" }, h("dt", null, "Delivery"), h("dd", null, "Free"),
         h("dt", { class: "total" }, "Total"), h("dd", { class: "total" }, money(cart.total, cart.currency))))));

@@ -77,8 +77,13 @@ export function toast(text, href, label) {
   const box = by("toast");
   box.replaceChildren(h("span", null, text), href ? h("a", { href }, label) : "");
   box.hidden = false;
+  // It does not go while somebody is on it.
+  const fade = () => {
+    if (box.matches(":hover, :focus-within")) fading = setTimeout(fade, 1000);
+    else box.hidden = true;
+  };
   clearTimeout(fading);
-  fading = setTimeout(() => { box.hidden = true; }, 6000);
+  fading = setTimeout(fade, 6000);
 }
 
 /** Puts new content in place; what had the focus has it again if it is still there. */
