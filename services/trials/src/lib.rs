@@ -1,5 +1,7 @@
 //! What trials of the whole shop have in common: the shipped programs, opened over stores of their own.
 
+pub mod browser;
+
 use std::path::PathBuf;
 
 use services_engines::{Shop, ShopError};
