@@ -24,12 +24,12 @@ const PHONE: Screen = Screen { width: 390, height: 844, phone: true };
 #[test]
 fn customers_at_a_desk_with_a_phone_and_without_a_mouse_order_and_read_their_confirmation()
 -> Outcome {
-    let open = services_trials::open(&[])?;
+    let mut open = services_trials::open(&[])?;
     let door = format!("http://{}/", open.shop.door());
     let mut browser = Browser::open()?;
     for (screen, name) in [(DESK, "Ada Lovelace"), (PHONE, "Grace Hopper")] {
         browser.visit(screen, &door)?;
-        Customer { browser: &mut browser, screen, name }.shops()?;
+        Customer { shop: &mut open.shop, browser: &mut browser, screen, name }.shops()?;
         no_complaints(&mut browser)?;
     }
     browser.visit(DESK, &door)?;
