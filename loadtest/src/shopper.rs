@@ -12,6 +12,11 @@ impl Shopper {
         Self(number as u64)
     }
 
+    /// One of so many, all alike.
+    pub(crate) fn pick(&mut self, of: usize) -> usize {
+        (self.next() % of.max(1) as u64) as usize
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;

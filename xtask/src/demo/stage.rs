@@ -240,7 +240,7 @@ fn start_load(binaries: &Binaries, public: SocketAddr, data: &Path) -> Result<Ow
     let log = std::fs::File::create(data.join("load.log"))?;
     let child = Command::new(&binaries.loadtest)
         .args(["--host", &format!("http://{public}"), "--users", "4"])
-        .args(["--run-time", "2h", "--no-reset-metrics"])
+        .args(["--scenarios", "recommendations", "--run-time", "2h", "--no-reset-metrics"])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
