@@ -8,6 +8,7 @@ mod metrics;
 mod notify;
 mod quiet;
 mod race;
+mod shop;
 pub(crate) mod table;
 
 use anyhow::Result;
@@ -44,6 +45,8 @@ enum Which {
     Notify(notify::NotifyArgs),
     /// A scrape of /metrics with five hundred targets, beside a bare handler that sends the same bytes.
     Metrics(metrics::MetricsArgs),
+    /// The shop: browsing beside a bare handler, orders beside pgbench, and what heap profiling costs either.
+    Shop(shop::ShopArgs),
 }
 
 /// Runs them; true when every bound holds.
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         Which::Heap(heap::HeapArgs::default()),
         Which::Notify(notify::NotifyArgs::default()),
         Which::Metrics(metrics::MetricsArgs::default()),
+        Which::Shop(shop::ShopArgs::default()),
     ];
     let chosen = args.which.clone().map_or_else(|| all.to_vec(), |one| vec![one]);
     let (mut ok, mut results) = (true, serde_json::Map::new());
@@ -70,6 +74,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             Which::Heap(args) => ("heap", heap::run(args)?),
             Which::Notify(args) => ("notify", notify::run(args)?),
             Which::Metrics(args) => ("metrics", metrics::run(args)?),
+            Which::Shop(args) => ("shop", shop::run(args)?),
         };
         ok &= passed;
         results.insert(name.into(), result);

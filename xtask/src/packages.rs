@@ -85,6 +85,10 @@ pub(crate) const ENGINES: [Package; 3] = [
     },
 ];
 
+/// What the shop is loaded with.
+pub(crate) const LOAD: [Package; 1] =
+    [Package { name: "wrk", probe: &[], why: "the shop's visitors, at little cost to themselves" }];
+
 /// What a cluster's API server is built and run with.
 pub(crate) const CLUSTER: [Package; 4] = [
     Package {

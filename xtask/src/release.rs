@@ -12,7 +12,7 @@ use crate::{root, sh};
 /// A cold build on two cores takes a quarter of this.
 const DEADLINE: Duration = Duration::from_secs(2400);
 /// Built in one command: another selection would build shared dependencies again, with other features.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "oomen",
     "services-gateway",
     "services-inventory",
@@ -20,6 +20,7 @@ const PACKAGES: [&str; 12] = [
     "services-orders",
     "services-payments",
     "services-recommendations",
+    "services-trials",
     "services-users",
     "watchdog-fixtures",
     "watchdog-gallery",
