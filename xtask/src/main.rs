@@ -8,6 +8,7 @@ mod packages;
 mod release;
 mod sh;
 mod shop;
+mod soak;
 mod test;
 mod tidy;
 
@@ -31,6 +32,8 @@ enum Command {
     /// Open the shop: seven services with a storefront page at one address, until Ctrl-C. DATABASE_URL, REDIS_URL and
     /// AMQP_URL put it on servers instead of files; the other variables of docs/shop.md go through as well.
     Shop(shop::Options),
+    /// Run the whole shop at rest and under steady load, with the watchdog as the judge of whether it leaks.
+    Soak(soak::Options),
     /// Measure every figure the README claims.
     Bench(bench::BenchArgs),
     /// Install what the tests need and run every test; the last line is `N passed, N failed`.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args).map(passed),
         Command::Shop(options) => shop::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Soak(options) => soak::run(&options).map(passed),
         Command::Bench(args) => bench::run(&args).map(passed),
         Command::Dashboards(options) => dashboards::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => test::run(&options),
