@@ -89,7 +89,7 @@ struct Place {
 /// The seven services; they are killed when this is dropped.
 pub struct Shop {
     places: Vec<Place>,
-    programs: PathBuf,
+    command: Box<dyn Fn(&'static str) -> Command + Send + Sync>,
     data: PathBuf,
     environment: Vec<(String, String)>,
 }
@@ -105,6 +105,20 @@ impl Shop {
         data: &Path,
         environment: &[(&str, &str)],
     ) -> Result<Self, ShopError> {
+        let programs = programs.to_owned();
+        let command = move |service: &str| Command::new(programs.join(service));
+        Self::start_by(command, data, environment)
+    }
+
+    /// The same with each service started by a command, which is to become it: under another name, in a cgroup.
+    ///
+    /// # Errors
+    /// When a command, a port or the directory is not to be had.
+    pub fn start_by(
+        command: impl Fn(&'static str) -> Command + Send + Sync + 'static,
+        data: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, ShopError> {
         std::fs::create_dir_all(data.join("logs")).map_err(ShopError::io("the logs' directory"))?;
         let addresses = addresses().map_err(ShopError::io("free ports"))?;
         let places = SERVICES.iter().zip(addresses).map(|((service, own), (public, admin))| {
@@ -112,7 +126,7 @@ impl Shop {
         });
         let mut shop = Self {
             places: places.collect(),
-            programs: programs.to_owned(),
+            command: Box::new(command),
             data: data.to_owned(),
             environment: environment
                 .iter()
@@ -193,6 +207,14 @@ impl Shop {
         }
     }
 
+    /// Whether a service was started and has not ended.
+    pub fn is_alive(&mut self, service: &str) -> bool {
+        let child = self.places.iter_mut().find(|place| place.service == service);
+        child
+            .and_then(|place| place.child.as_mut())
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
     /// SIGKILL. Nothing happens when there is no such service, or it is down.
     pub fn kill(&mut self, service: &str) {
         if let Some(place) = self.places.iter_mut().find(|place| place.service == service) {
@@ -222,8 +244,7 @@ impl Shop {
             .append(true)
             .open(log)
             .map_err(ShopError::io("a service's log"))?;
-        let program = self.programs.join(place.service);
-        let mut command = Command::new(&program);
+        let mut command = (self.command)(place.service);
         command.env("SHOP_DATA", &self.data).env("SHOP_LISTEN", place.public.to_string());
         command.env("SHOP_ADMIN_LISTEN", place.admin.to_string());
         for other in &self.places {
@@ -240,7 +261,10 @@ impl Shop {
         let log = log.try_clone().map(|copy| (copy, log)).map_err(ShopError::io("a log"))?;
         command.stdin(Stdio::null()).stdout(log.0).stderr(log.1);
         // Ctrl-C is for us alone; we tell them in order.
-        command.process_group(0).spawn().map_err(|source| ShopError::Start { program, source })
+        command.process_group(0).spawn().map_err(|source| {
+            let program = command.get_program().into();
+            ShopError::Start { program, source }
+        })
     }
 
     /// Lets each finish what it has begun, those that ask before those that are asked; 12 s at most.
@@ -330,17 +354,49 @@ mod tests {
         assert_eq!(all.len(), 14);
     }
 
+    /// Services that say something and end.
+    fn scripts(directory: &Path, script: &str) {
+        for service in Shop::services() {
+            let path = directory.join(service);
+            std::fs::write(&path, script).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).unwrap();
+        }
+    }
+
     #[test]
     fn a_service_that_ends_is_named_with_its_last_words() {
         let directory = tempfile::tempdir().unwrap();
-        for service in Shop::services() {
-            let script = directory.path().join(service);
-            std::fs::write(&script, "#!/bin/sh\necho \"no $0 today\"\n").unwrap();
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(&script, mode).unwrap();
-        }
+        scripts(directory.path(), "#!/bin/sh\necho \"no $0 today\"\n");
         let mut shop = Shop::start(directory.path(), directory.path(), &[]).unwrap();
         let error = shop.wait_until_ready().unwrap_err().to_string();
         assert!(error.contains("has ended") && error.contains("today"), "{error}");
+    }
+
+    #[test]
+    fn a_service_is_started_by_the_command_that_was_given_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        scripts(directory.path(), "#!/bin/sh\necho \"$PLACE: $$\"\nexec sleep 60\n");
+        let programs = directory.path().to_owned();
+        let by = move |service| {
+            let mut command = Command::new("env");
+            command.args((service == "orders").then_some("PLACE=apart"));
+            command.arg(programs.join(service));
+            command
+        };
+        let mut shop = Shop::start_by(by, directory.path(), &[("PLACE", "beside")]).unwrap();
+        for (service, place) in [("orders", "apart"), ("users", "beside")] {
+            let pid = shop.processes().find(|(name, _)| *name == service).unwrap().1;
+            let said = format!("{place}: {pid}\n");
+            let log = shop.logs().join(format!("{service}.log"));
+            let until = Instant::now() + DRAIN;
+            while std::fs::read_to_string(&log).unwrap_or_default() != said {
+                assert!(Instant::now() < until, "{service} did not say {said:?}");
+                std::thread::sleep(POLL);
+            }
+        }
+        assert!(shop.is_alive("orders"));
+        shop.kill("orders");
+        assert!(!shop.is_alive("orders") && shop.is_alive("users"));
     }
 }
