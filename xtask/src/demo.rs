@@ -1,17 +1,21 @@
-//! `cargo xtask demo`: a real service leaks under a real limit, and the report comes before the kill.
+//! `cargo xtask demo`: a service of the shop leaks under a real limit, and the report comes before the kill.
 
+pub(crate) mod faults;
+pub(crate) mod interrupt;
 pub(crate) mod round;
 pub(crate) mod slack;
 pub(crate) mod stage;
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::http;
+use faults::Fault;
+use interrupt::Interrupt;
 use round::{Outcome, Plan};
-use stage::{Binaries, Stage};
+use stage::{Binaries, Stage, TheShop};
 
 /// What the demo does.
 #[derive(Debug, Clone, Args)]
@@ -19,13 +23,13 @@ pub(crate) struct DemoArgs {
     /// End after one round: the full report, then the kill if it comes; fail unless the report came first.
     #[arg(long)]
     once: bool,
-    /// The fault to inject, or `none`.
-    #[arg(long, default_value = "unbounded-cache")]
-    fault: String,
+    /// The fault to inject: a leak of one service, an innocent look-alike, or `none`.
+    #[arg(long, default_value = "unbounded-cache", value_parser = faults::find)]
+    fault: &'static Fault,
     /// How fast it leaks, in bytes per second (5MB, 20MiB and the like are understood).
     #[arg(long, default_value = "5MB", value_parser = size)]
     rate: u64,
-    /// The service's memory limit.
+    /// The memory limit of the service that has the fault; the others have 256 MiB each.
     #[arg(long, default_value = "256MiB", value_parser = size)]
     limit: u64,
     /// Print one JSON object as the last line of stdout.
@@ -33,47 +37,41 @@ pub(crate) struct DemoArgs {
     json: bool,
 }
 
-/// A function of the shop's that a fault makes leak, as the watchdog should name it.
-const CULPRITS: [(&str, &str); 1] =
-    [("unbounded-cache", "services_recommendations::cache::remember")];
-
-/// The function that a fault should be blamed on; `None` for the innocents.
-pub(crate) fn culprit_of(fault: &str) -> Option<&'static str> {
-    CULPRITS.iter().find(|(name, _)| *name == fault).map(|(_, function)| *function)
-}
-
-/// Runs the demo; true when the report came first.
+/// Runs the demo; true when the report came first, or nobody was told of an innocent.
 pub(crate) fn run(args: &DemoArgs) -> Result<bool> {
-    if culprit_of(&args.fault).is_none() && args.fault != "none" {
-        let known: Vec<_> = CULPRITS.iter().map(|(name, _)| *name).collect();
-        bail!("no fault `{}`; there are: {}, none", args.fault, known.join(", "));
-    }
     let binaries = Binaries::build()?;
-    let plan = Plan { fault: args.fault.clone(), rate: args.rate, limit: args.limit };
-    let mut stage = Stage::set(&binaries, plan.limit, true)?;
-    eprintln!("==> the page is at http://{}/", stage.watchdog);
+    let interrupt = Interrupt::catch()?;
+    let plan = Plan { fault: args.fault, rate: args.rate, limit: args.limit };
+    eprintln!("==> opening the shop; the limit of {} is {} bytes", plan.fault.service, plan.limit);
+    let mut stage = Stage::shop(&binaries, plan.fault.service, plan.limit, interrupt)?;
+    eprintln!("==> the storefront is at http://{}/", stage.scene.door());
+    eprintln!("==> the watchdog's page is at http://{}/", stage.watchdog);
     let outcome = round::play(&mut stage, &plan, &mut |line| eprintln!("==> {line}"))?;
-    eprintln!("{}", outcome.summary());
+    eprintln!("{}", outcome.summary(&plan));
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
     }
-    if !args.once && outcome.kill_s.is_some() {
-        show_the_next(&mut stage)?;
+    if !args.once {
+        if outcome.kill_s.is_some() {
+            show_the_next(&mut stage)?;
+        }
+        eprintln!("==> shop and page stay open; Ctrl-C ends");
+        stage.until_interrupted()?;
     }
     Ok(outcome.ok)
 }
 
 /// After the kill the watchdog goes on with the service's next process.
-fn show_the_next(stage: &mut Stage) -> Result<()> {
+fn show_the_next(stage: &mut Stage<TheShop>) -> Result<()> {
     eprintln!("==> starting the service again; the watchdog should pick it up");
-    let pid = stage.restart_service()?;
+    let pid = stage.scene.restart()?;
     stage::wait_for("the watchdog to watch the next process", Duration::from_secs(20), || {
         let (_, body) = http::get(stage.watchdog, "/api/v1/targets")?;
         let text = String::from_utf8_lossy(&body).into_owned();
         Ok(text.contains(&format!("\"pid\":{pid}")).then_some(()))
     })?;
-    eprintln!("==> it does: pid {pid}. The page stays at http://{}/ – ctrl-C ends", stage.watchdog);
-    stage.until_interrupted()
+    eprintln!("==> it does: pid {pid}");
+    Ok(())
 }
 
 /// A size as people write it: plain bytes, `5MB`, `256MiB`.
@@ -95,19 +93,25 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 
 impl Outcome {
     /// What happened, in a few lines.
-    fn summary(&self) -> String {
+    fn summary(&self, plan: &Plan) -> String {
         let seconds = |at: Option<f64>| at.map_or("never".into(), |at| format!("{at:.2} s"));
+        let judgement = match (plan.fault.verdict, self.ok) {
+            (Some(_), true) => "OK: the report came first",
+            (None, true) => "OK: nobody was told anything",
+            (_, false) if self.falsely_accused.is_empty() => "NOT OK",
+            (_, false) => "NOT OK: people were told of services without a fault: ",
+        };
         format!(
             "\n    leak began       0.00 s\n    first report     {}\n    full report      {}\n    \
              killed           {}\n    lead             {}\n    verdict          {}\n    culprit          {}\n    \
-             {}\n",
+             {judgement}{}\n",
             seconds(self.first_report_s),
             seconds(self.full_report_s),
             seconds(self.kill_s),
             seconds(self.lead_s),
             self.verdict.as_deref().unwrap_or("none"),
             self.culprit.as_deref().unwrap_or("none"),
-            if self.ok { "OK: the report came first" } else { "NOT OK" },
+            self.falsely_accused.join(", "),
         )
     }
 }

@@ -12,8 +12,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::bench::table::markdown;
+use crate::demo::faults::UNBOUNDED_CACHE;
 use crate::demo::round::{Plan, play};
-use crate::demo::stage::{Binaries, Owned, Stage, free_port, wait_for};
+use crate::demo::stage::{Alone, Binaries, Owned, Stage, free_port, wait_for};
 use crate::http;
 use crate::packages;
 
@@ -50,7 +51,7 @@ struct Watched {
 
 pub(super) fn run(binaries: &Binaries, args: &FootprintArgs) -> Result<(bool, Value)> {
     packages::ensure(&packages::EXPORTERS)?;
-    let mut stage = Stage::set(binaries, 256 << 20, false)?;
+    let mut stage = Stage::alone(binaries, 256 << 20)?;
     let watched = [
         Watched {
             name: "oomen watch",
@@ -108,10 +109,10 @@ impl ThroughAnIncident {
 }
 
 /// Lets the service leak until it is killed and looks at the watchdog's memory meanwhile.
-fn through_an_incident(stage: &mut Stage) -> Result<ThroughAnIncident> {
+fn through_an_incident(stage: &mut Stage<Alone>) -> Result<ThroughAnIncident> {
     let pid = stage.oomen.0.id();
     let calm = status_mib(pid, "RssAnon:")?;
-    let plan = Plan { fault: "unbounded-cache".into(), rate: 20_000_000, limit: 256 << 20 };
+    let plan = Plan { fault: &UNBOUNDED_CACHE, rate: 20_000_000, limit: 256 << 20 };
     let over = AtomicBool::new(false);
     let peak = std::thread::scope(|scope| {
         let looking = scope.spawn(|| {

@@ -26,7 +26,7 @@ impl Default for QuietArgs {
 }
 
 pub(super) fn run(binaries: &Binaries, args: &QuietArgs) -> Result<(bool, Value)> {
-    let mut stage = Stage::set(binaries, args.limit_mib << 20, false)?;
+    let mut stage = Stage::alone(binaries, args.limit_mib << 20)?;
     let mut reports = 0;
     for minute in 1..=args.minutes {
         stage.must_live_for(Duration::from_secs(60))?;

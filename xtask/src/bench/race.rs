@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::bench::table::{least, markdown, median};
+use crate::demo::faults::UNBOUNDED_CACHE;
 use crate::demo::round::{Outcome, Plan, play};
 use crate::demo::stage::{Binaries, Stage};
 
@@ -72,8 +73,8 @@ fn play_all(binaries: &Binaries, args: &RaceArgs, queue: &[u64]) -> Result<Vec<(
         let mut played = Vec::new();
         while let Some(&rate) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
             let limit = args.limit_mib << 20;
-            let plan = Plan { fault: "unbounded-cache".into(), rate: rate * 1_000_000, limit };
-            let outcome = play(&mut Stage::set(binaries, limit, false)?, &plan, &mut |_| {})?;
+            let plan = Plan { fault: &UNBOUNDED_CACHE, rate: rate * 1_000_000, limit };
+            let outcome = play(&mut Stage::alone(binaries, limit)?, &plan, &mut |_| {})?;
             eprintln!("{rate} MB/s: {}", serde_json::to_string(&outcome)?);
             played.push((rate, outcome));
         }

@@ -1,25 +1,37 @@
-//! The stage: Slack's stand-in, the service in its cgroup, the watchdog beside it, load on the service.
+//! The stage: Slack's stand-in, services in cgroups, the watchdog beside them, load on the services.
 
+mod alone;
+mod shop;
+
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::demo::interrupt::Interrupt;
 use crate::demo::slack::SlackRecord;
 use crate::{http, packages, release, root};
+pub(crate) use alone::Alone;
+pub(crate) use shop::TheShop;
 
 const TOKEN: &str = "xoxb-demo";
+/// The sidecar's limit in k8s/: it must bear it, or be killed in public.
 const WATCHDOG_LIMIT: u64 = 32 << 20;
+const POLL: Duration = Duration::from_millis(50);
+/// Where the memory controller may be mounted, version 1 and 2.
+const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
 
 /// The programs, built from this tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries {
     pub(crate) oomen: PathBuf,
-    pub(crate) recommendations: PathBuf,
     pub(crate) slack_server: PathBuf,
+    /// Where the shop's are.
+    pub(crate) services: PathBuf,
     pub(crate) loadtest: PathBuf,
 }
 
@@ -32,8 +44,8 @@ impl Binaries {
         let built = release::directory();
         Ok(Self {
             oomen: built.join("oomen"),
-            recommendations: built.join("recommendations"),
             slack_server: built.join("slack-server"),
+            services: built,
             loadtest: root().join("target/loadtest/release/loadtest"),
         })
     }
@@ -50,203 +62,245 @@ impl Drop for Owned {
     }
 }
 
+/// A service that is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    /// Which process it is, in the watchdog's configuration.
+    which: String,
+    pub(crate) admin: SocketAddr,
+}
+
+/// The services on a stage. One of them, the leaker, is there for its fault.
+pub(crate) trait Scene {
+    /// All of them, the leaker first.
+    fn targets(&self) -> Vec<Target>;
+    /// Lets those in who ask and order.
+    fn open_doors(&mut self, setting: &Setting) -> Result<()>;
+    /// Those who ask and order, once they are in.
+    fn load(&mut self) -> Option<&mut Owned>;
+    /// Whether the leaker has ended.
+    fn leaker_ended(&mut self) -> Result<bool>;
+    /// An error when any other has.
+    fn others_live(&mut self) -> Result<()>;
+}
+
 /// Everything that is running. The order of the fields is the order in which it is stopped.
-#[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Stage<S> {
     pub(crate) oomen: Owned,
-    load: Option<Owned>,
-    service: Owned,
+    pub(crate) scene: S,
     slack_server: Owned,
     pub(crate) slack: SlackRecord,
     /// Where the watchdog listens.
     pub(crate) watchdog: SocketAddr,
-    /// Where the service's admin port is.
-    pub(crate) admin: SocketAddr,
-    /// The target's name.
-    pub(crate) target: String,
-    public: SocketAddr,
-    limit: u64,
-    binaries: Binaries,
-    cgroup: String,
-    data: PathBuf,
+    /// Who leaks.
+    pub(crate) leaker: Target,
+    pub(crate) interrupt: Interrupt,
+    setting: Setting,
 }
 
-impl Stage {
-    /// Starts it all and waits until each part answers. `print_reports` shows the watchdog's reports on stderr.
-    pub(crate) fn set(binaries: &Binaries, limit: u64, print_reports: bool) -> Result<Self> {
-        let name = unique_name();
-        let data = root().join("target").join(&name);
-        std::fs::remove_dir_all(&data).ok();
-        std::fs::create_dir_all(&data)?;
-        let token_file = data.join("slack-token");
-        std::fs::write(&token_file, TOKEN)?;
-        let (public, admin, watchdog) = (free_port()?, free_port()?, free_port()?);
-        let cgroup = name;
-        let (slack_server, stdout) = start_slack(binaries, &token_file)?;
-        let slack = SlackRecord::follow(stdout)?;
-        let recorders = data.join("recorder");
-        let service = start_service(binaries, &cgroup, limit, public, admin, &recorders)?;
-        wait_ready(admin)?;
-        let log = std::fs::File::create(data.join("oomen.log"))?;
-        // The watchdog lives under the limit that its sidecar has in k8s/: it must bear it, or be killed in public.
-        let mut command = confined(binaries, &format!("{cgroup}-watchdog"), WATCHDOG_LIMIT);
-        command
-            .arg(&binaries.oomen)
-            .args(["watch", "--pid", &service.0.id().to_string()])
-            .args(["--probe", &format!("http://{admin}"), "--listen", &watchdog.to_string()])
-            .args(["--page-url", &format!("http://{watchdog}/")])
-            .args(["--slack-channel", "#oncall", "--slack-api-url", &format!("{}/api/", slack.url)])
-            .arg("--slack-token-file")
-            .arg(&token_file)
-            .arg("--recorder-dir")
-            .arg(&recorders)
-            .arg("--data-dir")
-            .arg(data.join("dumps"))
-            .stdin(Stdio::null())
-            .stdout(if print_reports { Stdio::from(std::io::stderr()) } else { Stdio::null() })
-            .stderr(log);
-        let oomen = Owned(command.spawn().context("oomen does not start")?);
-        wait_ready(watchdog)?;
-        let load = Some(start_load(binaries, public, &data)?);
-        Ok(Self {
-            oomen,
-            load,
-            service,
-            slack_server,
-            slack,
-            watchdog,
-            admin,
-            target: "recommendations".into(),
-            public,
-            limit,
-            binaries: binaries.clone(),
-            cgroup,
-            data,
-        })
+impl Stage<Alone> {
+    /// The recommendations service alone, as it is measured.
+    pub(crate) fn alone(binaries: &Binaries, limit: u64) -> Result<Self> {
+        let open = |setting: &Setting| Alone::start(setting, limit);
+        Self::set(binaries, Stdio::null(), Interrupt::default(), open)
     }
+}
 
-    /// Whether the service has ended.
-    pub(crate) fn service_ended(&mut self) -> Result<bool> {
-        Ok(self.service.0.try_wait()?.is_some())
+impl Stage<TheShop> {
+    /// The whole shop, with a limit for the service that is to leak; the watchdog's reports go to stderr.
+    pub(crate) fn shop(
+        binaries: &Binaries,
+        leaker: &'static str,
+        limit: u64,
+        interrupt: Interrupt,
+    ) -> Result<Self> {
+        let open = |setting: &Setting| TheShop::start(setting, leaker, limit);
+        Self::set(binaries, Stdio::from(std::io::stderr()), interrupt, open)
     }
+}
 
-    /// Process id of the service.
-    pub(crate) fn service_pid(&self) -> u32 {
-        self.service.0.id()
+impl<S: Scene> Stage<S> {
+    /// Starts it all and waits until each part answers.
+    fn set(
+        binaries: &Binaries,
+        reports: Stdio,
+        interrupt: Interrupt,
+        open: impl FnOnce(&Setting) -> Result<S>,
+    ) -> Result<Self> {
+        let setting = Setting::new(binaries)?;
+        let (slack_server, slack) = start_slack(&setting)?;
+        let mut scene = open(&setting)?;
+        let targets = scene.targets();
+        let (oomen, watchdog) = watch(&setting, &slack.url, &targets, reports)?;
+        scene.open_doors(&setting)?;
+        let leaker = targets.into_iter().next().context("nothing is watched")?;
+        Ok(Self { oomen, scene, slack_server, slack, watchdog, leaker, interrupt, setting })
     }
 
     /// Waits `span`; an error if any part ends meanwhile.
     pub(crate) fn must_live_for(&mut self, span: Duration) -> Result<()> {
         let end = Instant::now() + span;
         while Instant::now() < end {
-            ensure!(!self.service_ended()?, "the service ended by itself");
-            if let Some(status) = self.oomen.0.try_wait()? {
-                bail!(
-                    "the watchdog ended ({status}); its log: {}",
-                    self.data.join("oomen.log").display()
-                );
-            }
-            if let Some(status) = self.slack_server.0.try_wait()? {
-                bail!("slack-server ended ({status})");
-            }
-            std::thread::sleep(Duration::from_millis(50));
+            ensure!(!self.scene.leaker_ended()?, "the service ended by itself");
+            self.others_live()?;
+            std::thread::sleep(POLL);
         }
         Ok(())
     }
 
-    /// Starts the service anew after its end and returns its pid.
-    pub(crate) fn restart_service(&mut self) -> Result<u32> {
-        self.load = None;
-        let recorders = self.data.join("recorder");
-        let (binaries, limit) = (&self.binaries, self.limit);
-        self.service =
-            start_service(binaries, &self.cgroup, limit, self.public, self.admin, &recorders)?;
-        wait_ready(self.admin)?;
-        self.load = Some(start_load(&self.binaries, self.public, &self.data)?);
-        Ok(self.service_pid())
+    /// An error if any part but the leaker has ended, or somebody wants an end.
+    pub(crate) fn others_live(&mut self) -> Result<()> {
+        self.interrupt.check()?;
+        self.scene.others_live()?;
+        if let Some(status) = self.oomen.0.try_wait()? {
+            bail!("the watchdog ended ({status}); its log ends:\n{}", self.setting.log_of("oomen"));
+        }
+        if let Some(status) = self.scene.load().map_or(Ok(None), |load| load.0.try_wait())? {
+            bail!("the load ended ({status}); its log ends:\n{}", self.setting.log_of("load"));
+        }
+        if let Some(status) = self.slack_server.0.try_wait()? {
+            bail!("slack-server ended ({status})");
+        }
+        Ok(())
     }
 
-    /// Waits until somebody presses ctrl-C (which ends the children too) or the watchdog ends.
+    /// Waits until somebody presses Ctrl-C.
     pub(crate) fn until_interrupted(&mut self) -> Result<()> {
-        self.oomen.0.wait()?;
+        while !self.interrupt.came() {
+            self.others_live()?;
+            std::thread::sleep(POLL);
+        }
         Ok(())
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for child in [&mut self.service, &mut self.oomen] {
-            child.0.kill().ok();
-            child.0.wait().ok();
-        }
-        for mount in ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"] {
-            for name in [self.cgroup.clone(), format!("{}-watchdog", self.cgroup)] {
-                // An empty cgroup goes away by rmdir; remove_dir never takes one that is in use.
-                std::fs::remove_dir(Path::new(mount).join("oomen").join(name)).ok();
-            }
-        }
-        std::fs::remove_dir_all(&self.data).ok();
+/// What all that runs on a stage has in common. Its cgroups and its directory go when this is dropped, after them.
+pub(crate) struct Setting {
+    /// Also what the cgroups' names begin with.
+    name: String,
+    data: PathBuf,
+    binaries: Binaries,
+}
+
+impl Setting {
+    /// Several stages may be set at once, by this process and by others.
+    fn new(binaries: &Binaries) -> Result<Self> {
+        static STAGES: AtomicU32 = AtomicU32::new(0);
+        let stage = STAGES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("demo-{}-{stage}", std::process::id());
+        let data = root().join("target").join(&name);
+        fs::remove_dir_all(&data).ok();
+        fs::create_dir_all(&data)?;
+        Ok(Self { name, data, binaries: binaries.clone() })
+    }
+
+    /// Where services find their flight recorders.
+    fn recorders(&self) -> PathBuf {
+        self.data.join("recorder")
+    }
+
+    /// Load on what listens there, until it is dropped. Goose prints its tables when it ends; they go to a file.
+    fn load(&self, host: SocketAddr, flags: &[&str]) -> Result<Owned> {
+        let log = File::create(self.data.join("load.log"))?;
+        Command::new(&self.binaries.loadtest)
+            .args(["--host", &format!("http://{host}"), "--run-time", "24h", "--no-reset-metrics"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map(Owned)
+            .context("the load does not start")
+    }
+
+    /// The last lines of what a program wrote.
+    fn log_of(&self, program: &str) -> String {
+        let log = fs::read(self.data.join(format!("{program}.log"))).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
     }
 }
 
-fn start_slack(binaries: &Binaries, token_file: &Path) -> Result<(Owned, ChildStdout)> {
-    let mut child = Command::new(&binaries.slack_server)
-        .args(["--listen", "127.0.0.1:0", "--token-file"])
-        .arg(token_file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("slack-server does not start")?;
-    let stdout = child.stdout.take().context("slack-server has no stdout")?;
-    Ok((Owned(child), stdout))
+impl Drop for Setting {
+    fn drop(&mut self) {
+        let ours = cgroup(&self.name, "");
+        for mount in MOUNTS {
+            let cgroups = fs::read_dir(Path::new(mount).join("oomen"));
+            for cgroup in cgroups.into_iter().flatten().flatten() {
+                if cgroup.file_name().to_string_lossy().starts_with(&ours) {
+                    // An empty cgroup goes away by rmdir; remove_dir never takes one that is in use.
+                    fs::remove_dir(cgroup.path()).ok();
+                }
+            }
+        }
+        fs::remove_dir_all(&self.data).ok();
+    }
 }
 
-fn start_service(
-    binaries: &Binaries,
-    cgroup: &str,
-    limit: u64,
-    public: SocketAddr,
-    admin: SocketAddr,
-    recorders: &Path,
-) -> Result<Owned> {
-    let child = confined(binaries, cgroup, limit)
-        .arg(&binaries.recommendations)
-        .args(["--listen", &public.to_string(), "--admin-listen", &admin.to_string()])
-        .env("OOMEN_RECORDER_DIR", recorders)
-        .env("SHOP_FAULTS", "on")
-        .env("SHOP_LOG", "error")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .context("the service does not start")?;
-    Ok(Owned(child))
+/// What the cgroup of a program on a stage is called.
+fn cgroup(stage: &str, who: &str) -> String {
+    format!("{stage}-{who}")
 }
 
-/// Several stages may be set at once, by this process and by others.
-fn unique_name() -> String {
-    static STAGES: AtomicU32 = AtomicU32::new(0);
-    format!("demo-{}-{}", std::process::id(), STAGES.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A command that enters a cgroup with that limit and becomes what its arguments say.
-fn confined(binaries: &Binaries, cgroup: &str, limit: u64) -> Command {
-    let mut command = Command::new(&binaries.oomen);
+/// A command that enters a cgroup with that limit and becomes what its further arguments say.
+fn confined(oomen: &Path, cgroup: &str, limit: u64) -> Command {
+    let mut command = Command::new(oomen);
     command.args(["confine", "--name", cgroup, "--limit", &limit.to_string(), "--"]);
     command
 }
 
-/// Goose prints its tables when it ends; they go to a file.
-fn start_load(binaries: &Binaries, public: SocketAddr, data: &Path) -> Result<Owned> {
-    let log = std::fs::File::create(data.join("load.log"))?;
-    let child = Command::new(&binaries.loadtest)
-        .args(["--host", &format!("http://{public}"), "--users", "4"])
-        .args(["--scenarios", "recommendations", "--run-time", "2h", "--no-reset-metrics"])
+fn start_slack(setting: &Setting) -> Result<(Owned, SlackRecord)> {
+    let token_file = setting.data.join("slack-token");
+    fs::write(&token_file, TOKEN)?;
+    let mut child = Command::new(&setting.binaries.slack_server)
+        .args(["--listen", "127.0.0.1:0", "--token-file"])
+        .arg(&token_file)
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
+        .stdout(Stdio::piped())
         .spawn()
-        .context("the load does not start")?;
-    Ok(Owned(child))
+        .map(Owned)
+        .context("slack-server does not start")?;
+    let stdout = child.0.stdout.take().context("slack-server has no stdout")?;
+    Ok((child, SlackRecord::follow(stdout)?))
+}
+
+/// One watchdog for all targets.
+fn watch(
+    setting: &Setting,
+    slack: &str,
+    targets: &[Target],
+    reports: Stdio,
+) -> Result<(Owned, SocketAddr)> {
+    let listen = free_port()?;
+    let file = setting.data.join("oomen.toml");
+    let targets = targets.iter().map(|Target { name, which, admin }| {
+        format!("[[target]]\nname = '{name}'\n{which}\nprobe = 'http://{admin}'\n")
+    });
+    fs::write(&file, targets.collect::<String>())?;
+    let log = File::create(setting.data.join("oomen.log"))?;
+    let mut command =
+        confined(&setting.binaries.oomen, &cgroup(&setting.name, "watchdog"), WATCHDOG_LIMIT);
+    command
+        .arg(&setting.binaries.oomen)
+        .arg("watch")
+        .arg("--config")
+        .arg(&file)
+        .args(["--listen", &listen.to_string(), "--page-url", &format!("http://{listen}/")])
+        .args(["--slack-channel", "#oncall", "--slack-api-url", &format!("{slack}/api/")])
+        .arg("--slack-token-file")
+        .arg(setting.data.join("slack-token"))
+        .arg("--recorder-dir")
+        .arg(setting.recorders())
+        .arg("--data-dir")
+        .arg(setting.data.join("dumps"))
+        .stdin(Stdio::null())
+        .stdout(reports)
+        .stderr(log);
+    let oomen = Owned(command.spawn().context("oomen does not start")?);
+    wait_ready(listen).with_context(|| setting.log_of("oomen"))?;
+    Ok((oomen, listen))
 }
 
 fn wait_ready(addr: SocketAddr) -> Result<()> {
@@ -267,7 +321,7 @@ pub(crate) fn wait_for<T>(
             Ok(Some(value)) => return Ok(value),
             Err(error) if Instant::now() >= end => return Err(error.context(what.to_owned())),
             _ if Instant::now() >= end => bail!("waited {patience:?} for {what}"),
-            _ => std::thread::sleep(Duration::from_millis(50)),
+            _ => std::thread::sleep(POLL),
         }
     }
 }
