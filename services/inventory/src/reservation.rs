@@ -41,7 +41,7 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How often time is looked at, and how many reservations end by it at once.
 const SWEEP: Duration = Duration::from_secs(10);
-const SWEPT: i64 = 1000;
+const SWEPT: usize = 1000;
 
 /// Keeps stock for orders. Clones are the same.
 #[derive(Clone)]
@@ -58,8 +58,10 @@ impl Reservations {
         Ok(Self { outcomes: metrics::RESERVATIONS.counter(registry)? })
     }
 
-    fn count(&self, outcome: &str) {
-        self.outcomes.with_label_values(&[outcome]).inc();
+    /// Counts what the transaction does, once it is done.
+    fn count(&self, tx: &mut Tx, outcome: &str) {
+        let counter = self.outcomes.with_label_values(&[outcome]);
+        tx.after(move || counter.inc());
     }
 
     async fn reserve(&self, tx: &mut Tx, order: &OrderPlaced, now: i64) -> Result<(), StoreError> {
@@ -81,7 +83,7 @@ impl Reservations {
             payment_token: order.payment_token.clone(),
         };
         Outbox::add(tx, &Event::new(id, reserved)).await?;
-        self.count("reserved");
+        self.count(tx, "reserved");
         Ok(())
     }
 
@@ -104,7 +106,7 @@ impl Reservations {
         };
         stock::sell(tx, &units).await?;
         ledger::set(tx, &id, State::Committed, now).await?;
-        self.count("committed");
+        self.count(tx, "committed");
         Ok(())
     }
 
@@ -121,7 +123,7 @@ impl Reservations {
         let reason = reason(&shortages, lines);
         let rejected = StockRejected { order_id, reason, shortages };
         Outbox::add(tx, &Event::new(id, rejected)).await?;
-        self.count("rejected");
+        self.count(tx, "rejected");
         Ok(())
     }
 
@@ -143,7 +145,7 @@ impl Reservations {
             State::Committed | State::Rejected | State::Released => return Ok(()),
         }
         ledger::set(tx, id, State::Released, now).await?;
-        self.count("released");
+        self.count(tx, "released");
         Ok(())
     }
 
@@ -154,20 +156,17 @@ impl Reservations {
     pub async fn expire(&self, store: &Database, now: i64) -> Result<usize, StoreError> {
         let due: Vec<String> = ledger::due(store, now, SWEPT).await?;
         for id in &due {
-            let expired = store
+            store
                 .transaction(|mut tx| async move {
-                    let due = ledger::is_due(&mut tx, id, now).await?;
-                    if due {
+                    if ledger::is_due(&mut tx, id, now).await? {
                         let units = ledger::remove_lines(&mut tx, id).await?;
                         stock::give_back(&mut tx, &units).await?;
                         ledger::set(&mut tx, id, State::Expired, now).await?;
+                        self.count(&mut tx, "expired");
                     }
-                    Ok::<_, StoreError>(tx.done(due))
+                    Ok::<_, StoreError>(tx.done(()))
                 })
                 .await?;
-            if expired {
-                self.count("expired");
-            }
         }
         Ok(due.len())
     }
@@ -177,13 +176,17 @@ impl Reservations {
         let mut ticks = interval(SWEEP);
         while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
             let now = now_ms();
-            if let Err(error) = self.expire(&store, now).await {
-                warn!(%error, "reservations could not be ended");
-            }
-            if let Err(error) = ledger::forget(&store, now - millis(REMEMBERED), SWEPT).await {
-                warn!(%error, "old reservations could not be forgotten");
+            if let Err(error) = self.sweep_at(&store, now).await {
+                warn!(%error, "what ends by time was not ended");
             }
         }
+    }
+
+    /// All that is over at `now`, in pieces.
+    async fn sweep_at(&self, store: &Database, now: i64) -> Result<(), StoreError> {
+        while self.expire(store, now).await? == SWEPT {}
+        while ledger::forget(store, now - millis(REMEMBERED), SWEPT).await? == SWEPT {}
+        Ok(())
     }
 }
 

@@ -32,7 +32,12 @@ impl Shop {
     }
 
     async fn again(data: TempDir) -> Self {
-        let kit = Kit::new(Peer::Inventory, options(&data)).unwrap();
+        let options = options(&data);
+        Self::with(data, options).await
+    }
+
+    async fn with(data: TempDir, options: Options) -> Self {
+        let kit = Kit::new(Peer::Inventory, options).unwrap();
         let service = services_inventory::service(kit).await.unwrap().start().await.unwrap();
         Self { service, data, client: Client::new() }
     }
@@ -227,6 +232,24 @@ async fn what_is_delivered_can_be_ordered_and_nothing_is_lost_by_a_mistake() {
         assert_eq!(shop.deliver(delivery.clone()).await, (status, 0), "{delivery}");
     }
     assert_eq!((available("kit-102").await, available("kit-201").await), (board + 10, spoon + 3));
+}
+
+#[tokio::test]
+async fn only_who_has_the_token_changes_the_stock_or_drives_dead_letters_again() {
+    let data = tempfile::tempdir().unwrap();
+    let token = Some("0123456789abcdef".into());
+    let options = Options { admin_token: token, ..options(&data) };
+    let shop = Shop::with(data, options).await;
+    for path in ["/admin/stock", "/debug/dead-letters/redrive"] {
+        let url = format!("http://{}{path}", shop.service.admin_address);
+        let ask = || shop.client.post(&url).json(&json!({"quantity": 1}));
+        let wrong = ask().bearer_auth("0123456789abcdeX");
+        let right = || ask().bearer_auth("0123456789abcdef");
+        let page = right().header("origin", "http://127.0.0.1:9082");
+        for (request, status) in [(ask(), 401), (wrong, 401), (page, 403), (right(), 200)] {
+            assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+        }
+    }
 }
 
 #[tokio::test]

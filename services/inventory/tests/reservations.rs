@@ -7,16 +7,19 @@
     reason = "helpers of tests may fail the test"
 )]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
 use services_engines::Engine;
 use services_inventory::reservation::{HOLD, Reservations};
-use services_inventory::stock::{Stock, stock};
+use services_inventory::stock::{Stock, deliver, stock};
 use services_inventory::{MIGRATIONS, opening};
 use services_kit::events::{
     Customer, Event, Line, OrderCancelled, OrderPaid, OrderPlaced, PaymentFailed,
 };
 use services_kit::inbox::{Handler as _, HandlerError};
 use services_kit::prometheus::Registry;
-use services_kit::store::{Database, StoreOptions, now_ms};
+use services_kit::store::{Database, StoreError, StoreOptions, now_ms};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -32,7 +35,12 @@ struct Room {
 impl Room {
     async fn open(options: &StoreOptions<'_>) -> Self {
         let store = Database::open("inventory", options).await.unwrap();
-        assert!(opening::fill(&store).await.unwrap(), "it is empty");
+        // Two processes may open the shop at once.
+        let (one, other) = tokio::join!(opening::fill(&store), opening::fill(&store));
+        assert!(one.unwrap() | other.unwrap(), "it is empty");
+        let products = sqlx::query_scalar("SELECT COUNT(*) FROM products");
+        let products: i64 = products.fetch_one(store.pool()).await.unwrap();
+        assert_eq!(products, 300);
         assert!(!opening::fill(&store).await.unwrap(), "it is filled once only");
         let registry = Registry::new();
         let reservations = Reservations::register(&registry).unwrap();
@@ -158,6 +166,40 @@ async fn an_order_reserves_and_sells_or_gives_back(room: &Room) {
     assert_eq!(counts, [2.0, 1.0, 2.0, 0.0]);
 }
 
+async fn a_transaction_that_is_done_again_counts_once(room: &Room) {
+    let before = room.counted("reserved");
+    let order = placed(Uuid::now_v7(), vec![line(BOARD, 1)]);
+    let (reservations, order, attempts) = (&room.reservations, &order, &AtomicU32::new(0));
+    room.store
+        .transaction(|mut tx| async move {
+            reservations.handle(&mut tx, order).await?;
+            if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                return Err(StoreError::Contended("others were in the way".into()).into());
+            }
+            Ok::<_, HandlerError>(tx.done(()))
+        })
+        .await
+        .unwrap();
+    assert_eq!((attempts.load(Ordering::Relaxed), room.counted("reserved")), (2, before + 1.0));
+    room.handle(cancelled(order.key.parse().unwrap())).await;
+}
+
+/// On the two databases, deliveries and orders at once come out to the unit.
+async fn what_is_delivered_while_people_order_is_not_lost(room: &Room) {
+    let [all, ..] = room.board().await;
+    let orders: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
+    let ordered = orders
+        .iter()
+        .map(|order| room.handle(placed(*order, vec![line(BOARD, 1), line("kit-101", 1)])));
+    let delivered = (0..10).map(|_| async { deliver(&room.store, None, 5).await.unwrap() });
+    tokio::join!(join_all(ordered), join_all(delivered));
+    assert_eq!(room.board().await, [all + 50 - 20, 20, 0]);
+    for order in orders {
+        room.handle(cancelled(order)).await;
+    }
+    assert_eq!(room.board().await, [all + 50, 0, 0]);
+}
+
 async fn too_little_of_one_product_keeps_none_of_any(room: &Room) {
     let [all, ..] = room.board().await;
     let order = Uuid::now_v7();
@@ -199,7 +241,10 @@ async fn what_is_not_paid_in_time_is_free_again(room: &Room) {
     let expire = |now| room.reservations.expire(&room.store, now);
     assert_eq!(expire(now_ms() + hold - 60_000).await.unwrap(), 0);
     assert_eq!(room.board().await, [all - 6, 6, 0]);
-    assert_eq!(expire(now_ms() + hold + 1).await.unwrap(), 3);
+    // Every process of the service looks at the time.
+    let (one, other) = tokio::join!(expire(now_ms() + hold + 1), expire(now_ms() + hold + 1));
+    assert_eq!(one.unwrap().max(other.unwrap()), 3);
+    assert_eq!(room.counted("expired"), 3.0);
     assert_eq!(room.board().await, [all, 0, 0]);
     assert_eq!(expire(now_ms() + hold + 1).await.unwrap(), 0);
     room.handle(cancelled(never)).await;
@@ -235,7 +280,7 @@ async fn stock_is_never_oversold(room: &Room) {
             _ => {}
         }
     });
-    futures_util::future::join_all(work).await;
+    join_all(work).await;
     let mut now = 0;
     for product in products {
         let stock = room.stock(product).await;
@@ -256,10 +301,12 @@ async fn stock_is_never_oversold(room: &Room) {
 
 async fn all(room: Room) {
     an_order_reserves_and_sells_or_gives_back(&room).await;
+    a_transaction_that_is_done_again_counts_once(&room).await;
     too_little_of_one_product_keeps_none_of_any(&room).await;
     a_release_that_comes_first_wins(&room).await;
     what_is_not_paid_in_time_is_free_again(&room).await;
     stock_is_never_oversold(&room).await;
+    what_is_delivered_while_people_order_is_not_lost(&room).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ pub use transaction::{Done, Tx};
 
 use crate::{Kit, KitError};
 
+/// Rows that [`Database::forget`] deletes at once: SQLite has one writer, and a piece takes it a few milliseconds.
+const PIECE: u64 = 1000;
+
 /// One step of a store's schema; those of the kit come first, whatever their version.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
@@ -110,6 +113,29 @@ impl Database {
     /// For single statements that only read; everything that writes goes through [`Database::transaction`].
     pub fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// Deletes all that is old, in pieces, so that nobody waits long to write. `sql` takes the time before which
+    /// something is old as `$1`, and the most rows to delete as `$2`. Gives how many it deleted.
+    ///
+    /// # Errors
+    /// The store's; what was deleted until then stays deleted.
+    pub async fn forget(&self, sql: &'static str, before: i64) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let piece = self
+                .transaction(|mut tx| async move {
+                    let piece = i64::try_from(PIECE).unwrap_or(i64::MAX);
+                    let delete = sqlx::query(sql).bind(before).bind(piece);
+                    let deleted = delete.execute(tx.conn()).await?.rows_affected();
+                    Ok::<_, StoreError>(tx.done(deleted))
+                })
+                .await?;
+            forgotten += piece;
+            if piece < PIECE {
+                return Ok(forgotten);
+            }
+        }
     }
 
     /// Which database it is.

@@ -18,6 +18,8 @@ use stage::Stage;
 async fn everything(stage: &mut Stage) {
     store::values_of_every_kind_come_back(stage).await;
     store::what_is_not_done_never_was(stage).await;
+    store::what_follows_a_commit_is_done_once_and_after_it(stage).await;
+    store::processes_that_start_at_once_migrate_once(stage).await;
     store::writers_of_one_row_wait_for_each_other(stage).await;
     store::a_conflict_is_told_from_a_mistake(stage).await;
     store::a_database_that_was_killed_is_used_again(stage).await;
@@ -27,6 +29,7 @@ async fn everything(stage: &mut Stage) {
     events::an_event_that_fails_is_tried_again(stage).await;
     events::what_is_no_event_is_a_dead_letter_and_stays_one(stage).await;
     events::a_dead_letter_is_driven_again_once_its_cause_is_mended(stage).await;
+    events::what_kills_its_consumers_is_a_dead_letter_in_the_end(stage).await;
     events::an_event_that_nobody_hears_holds_nothing_up(stage).await;
 }
 

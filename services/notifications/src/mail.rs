@@ -43,9 +43,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const ATTEMPTS: i64 = 60;
 
-/// How often it is looked for mails: soon after it was told that there are some, seldom when there are none.
-const EAGER: Duration = Duration::from_millis(5);
-const IDLE: Duration = Duration::from_secs(1);
+/// How often it is looked for mails, beside when it is told that there are some.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The task that sends mails.
 pub struct Mail {
@@ -109,24 +108,17 @@ impl Mail {
 
     /// Sends until it is told to stop.
     pub async fn run(self, stopping: CancellationToken) {
-        let mut pause = EAGER;
         while !stopping.is_cancelled() {
             match stopping.run_until_cancelled(self.round()).await {
                 None => return,
                 Some(Ok(0)) => {}
-                Some(Ok(_)) => {
-                    pause = EAGER;
-                    continue;
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "mails wait for the store");
-                    pause = IDLE;
-                }
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => tracing::warn!(%error, "mails wait for the store"),
             }
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = self.due.notified() => pause = EAGER,
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE),
+                () = self.due.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }

@@ -84,9 +84,11 @@ impl Notices {
         let Some(id) = mailbox::put(tx, to, about.name(), letter).await? else { return Ok(None) };
         if let Some(mail) = &self.mail {
             mail::queue(tx, id, to, letter).await?;
-            mail.notify_one();
+            let mail = Arc::clone(mail);
+            tx.after(move || mail.notify_one());
         }
-        self.messages.with_label_values(&[about.name()]).inc();
+        let counter = self.messages.with_label_values(&[about.name()]);
+        tx.after(move || counter.inc());
         Ok(Some(id))
     }
 }

@@ -15,8 +15,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use services_engines::Engine;
 use services_kit::events::OrderCancelled;
-use services_kit::{Kit, Peer, Running};
+use services_kit::{Kit, Options, Peer, Running};
 use services_notifications::MailOptions;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +74,11 @@ async fn next(mails: &mut Receiver<String>) -> String {
 }
 
 async fn start(stage: &Stage, server: SocketAddr) -> Running {
-    let kit = Kit::new(Peer::Notifications, stage.options()).unwrap();
+    start_with(stage.options(), server).await
+}
+
+async fn start_with(options: Options, server: SocketAddr) -> Running {
+    let kit = Kit::new(Peer::Notifications, options).unwrap();
     let smtp_url = Some(format!("smtp://{server}").into());
     let mail = MailOptions { smtp_url, from: "Shop <shop@example.org>".parse().unwrap() };
     let service = services_notifications::service(kit, mail).await.unwrap();
@@ -125,6 +130,31 @@ async fn a_server_that_is_busy_is_asked_again_and_takes_the_mail_once() {
     assert!(mail.contains("To: Ada <ada@example.org>"), "{mail}");
     until_metric(&running, "shop_mails_total{outcome=\"sent\"} 1").await;
     until_metric(&running, "shop_mails_total{outcome=\"retried\"} 1").await;
+    assert!(mails.try_recv().is_err());
+}
+
+/// Two processes share the mails.
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_are_sent_once_on_postgres_as_well_by_whichever_process() {
+    let engine = tokio::task::spawn_blocking(Engine::postgres).await.unwrap().unwrap();
+    let stage = Stage::open().await;
+    let (address, mut mails) = server(&["451 later"]).await;
+    let options = || Options { database_url: Some(engine.url().into()), ..stage.options() };
+    let start = || start_with(options(), address);
+    let (one, other) = tokio::join!(start(), start());
+    let mut names: Vec<String> = (0..12).map(|number| format!("Ada{number:02}")).collect();
+    for name in &names {
+        cancel(&stage, name, "ada@example.org").await;
+    }
+    while !names.is_empty() {
+        let mail = next(&mut mails).await;
+        let sent = names.iter().position(|name| mail.contains(&format!("To: {name} <")));
+        names.remove(sent.unwrap_or_else(|| panic!("it was sent before:\n{mail}")));
+    }
+    // Either looks once a second, and finds that nothing is left.
+    for running in [&one, &other] {
+        until_metric(running, "shop_mails_pending 0").await;
+    }
     assert!(mails.try_recv().is_err());
 }
 

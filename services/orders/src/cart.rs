@@ -126,6 +126,25 @@ async fn set(
     Ok(())
 }
 
+/// Puts a line beside what is there: of the same product, the sum.
+async fn add(tx: &mut Tx, owner: &Owner, line: &CartLine, now: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO cart_lines (owner, product_id, quantity, added_at, changed_at)
+         VALUES ($1, $2, $3, $4, $4)
+         ON CONFLICT (owner, product_id) DO UPDATE SET changed_at = excluded.changed_at,
+             quantity = CASE WHEN cart_lines.quantity + excluded.quantity > $5 THEN $5
+                        ELSE cart_lines.quantity + excluded.quantity END",
+    )
+    .bind(&owner.0)
+    .bind(&line.product_id)
+    .bind(line.quantity)
+    .bind(now)
+    .bind(MOST_OF_ONE)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Moves a cart into another. Of what is in both, the sum; what does not fit any more is left out.
 pub(crate) async fn merge(
     store: &Database,
@@ -142,19 +161,10 @@ pub(crate) async fn merge(
             .fetch_all(tx.conn())
             .await?;
             moved.sort_by(|a, b| a.product_id.cmp(&b.product_id));
-            for CartLine { product_id, quantity } in moved {
-                let had: Option<i64> = sqlx::query_scalar(
-                    "SELECT quantity FROM cart_lines WHERE owner = $1 AND product_id = $2",
-                )
-                .bind(&into.0)
-                .bind(&product_id)
-                .fetch_optional(tx.conn())
-                .await?;
-                if had.is_none() && others(&mut tx, into, &product_id).await? >= MOST_LINES {
-                    continue;
+            for line in &moved {
+                if others(&mut tx, into, &line.product_id).await? < MOST_LINES {
+                    add(&mut tx, into, line, now).await?;
                 }
-                let sum = MOST_OF_ONE.min(had.unwrap_or_default() + quantity);
-                set(&mut tx, into, &product_id, sum, now).await?;
             }
             Ok(tx.done(()))
         })
@@ -184,23 +194,9 @@ pub(crate) async fn take(
 }
 
 /// Forgets what was put into the carts of visits before `then`.
-pub(crate) async fn forget_visits(
-    store: &Database,
-    then: i64,
-    most: i64,
-) -> Result<(), StoreError> {
-    store
-        .transaction(|mut tx| async move {
-            sqlx::query(
-                "DELETE FROM cart_lines WHERE (owner, product_id) IN (
-                     SELECT owner, product_id FROM cart_lines
-                     WHERE changed_at < $1 AND owner LIKE 'visit:%' ORDER BY changed_at LIMIT $2)",
-            )
-            .bind(then)
-            .bind(most)
-            .execute(tx.conn())
-            .await?;
-            Ok(tx.done(()))
-        })
-        .await
+pub(crate) async fn forget_visits(store: &Database, then: i64) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM cart_lines WHERE (owner, product_id) IN (
+                   SELECT owner, product_id FROM cart_lines
+                   WHERE changed_at < $1 AND owner LIKE 'visit:%' ORDER BY changed_at LIMIT $2)";
+    store.forget(sql, then).await
 }

@@ -320,21 +320,11 @@ fn number() -> String {
 }
 
 /// Forgets answers that were given before `then`.
-pub(crate) async fn forget(store: &Database, then: i64, most: i64) -> Result<(), StoreError> {
-    store
-        .transaction(|mut tx| async move {
-            sqlx::query(
-                "DELETE FROM checkouts WHERE (customer_id, idempotency_key) IN (
-                     SELECT customer_id, idempotency_key FROM checkouts
-                     WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-            )
-            .bind(then)
-            .bind(most)
-            .execute(tx.conn())
-            .await?;
-            Ok(tx.done(()))
-        })
-        .await
+pub(crate) async fn forget(store: &Database, then: i64) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM checkouts WHERE (customer_id, idempotency_key) IN (
+                   SELECT customer_id, idempotency_key FROM checkouts
+                   WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    store.forget(sql, then).await
 }
 
 #[cfg(test)]

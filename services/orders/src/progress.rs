@@ -90,7 +90,8 @@ impl Handler for Progress {
         let Some((id, what)) = meaning(&event.body) else { return Ok(()) };
         let moved = happens(tx, id, what, now_ms()).await?;
         let moved = moved.ok_or_else(|| HandlerError::Never("there is no such order".into()))?;
-        self.count(&moved);
+        let progress = self.clone();
+        tx.after(move || progress.count(&moved));
         Ok(())
     }
 }

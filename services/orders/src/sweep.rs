@@ -21,7 +21,7 @@ const CART: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the answer to a checkout is kept for those who ask again.
 const ANSWER: Duration = Duration::from_secs(24 * 3600);
 
-/// How often, and how much at once.
+/// How often, and how many orders at once.
 const PAUSE: Duration = Duration::from_secs(10);
 const MOST: i64 = 1000;
 
@@ -54,8 +54,8 @@ async fn sweep_at(store: &Database, progress: &Progress, now: i64) -> Result<usi
     if cancelled > 0 {
         info!(orders = cancelled, "orders that took too long were cancelled");
     }
-    cart::forget_visits(store, before(CART), MOST).await?;
-    checkout::forget(store, before(ANSWER), MOST).await?;
+    cart::forget_visits(store, before(CART)).await?;
+    checkout::forget(store, before(ANSWER)).await?;
     Ok(cancelled)
 }
 

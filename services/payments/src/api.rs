@@ -101,7 +101,8 @@ async fn keep(
 struct Payment {
     order_id: Uuid,
     payment_id: Uuid,
-    /// `pending`, `succeeded`, `failed`, `refunding`, `refunded`, or `void` when nothing was ever charged.
+    /// `pending`, `succeeded`, `failed`, `refunding`, `refunded`, or `void` when nothing was ever charged. With a
+    /// `reason`, `refunding` has failed already and makes sure that nothing stays charged.
     state: String,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -59,7 +59,7 @@ impl Charges {
             state: "pending",
         };
         if add(tx, event, &payment).await? {
-            self.due.notify_one();
+            self.wake(tx);
         }
         Ok(())
     }
@@ -96,8 +96,13 @@ impl Charges {
             };
             add(tx, event, &payment).await?;
         }
-        self.due.notify_one();
+        self.wake(tx);
         Ok(())
+    }
+
+    fn wake(&self, tx: &mut Tx) {
+        let due = Arc::clone(&self.due);
+        tx.after(move || due.notify_one());
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Answer {
     Declined(&'static str),
 }
 
-/// The provider could not do it now. Under the same key it can be asked again; as long as it fails, nothing was charged.
+/// The provider could not do it now, or its answer was lost. Under the same key it can be asked again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payment provider failed: {0}")]
 pub struct ProviderError(pub String);
@@ -53,7 +53,7 @@ pub trait Provider: Send + Sync + 'static {
     /// When it could not, for now.
     async fn charge(&self, charge: &Charge) -> Result<Answer, ProviderError>;
 
-    /// Gives a charge back, once per key.
+    /// Gives a charge back, once per key; if there was none under the key, there will be none.
     ///
     /// # Errors
     /// When it could not, for now.

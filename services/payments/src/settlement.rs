@@ -39,10 +39,9 @@ const MOST_CHARGES: i64 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// How often it is looked for what is due: soon after it was told that there is, seldom when there is nothing. It is
-/// told before the commit, hence the first few looks.
-const EAGER: Duration = Duration::from_millis(2);
-const IDLE: Duration = Duration::from_millis(500);
+/// How often it is looked for what is due, beside when it is told: attempts fall due again, and another process may
+/// have died.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The task that settles.
 pub struct Settlement {
@@ -82,23 +81,16 @@ impl Settlement {
 
     /// Settles until it is told to stop.
     pub async fn run(self, stopping: CancellationToken) {
-        let mut pause = EAGER;
         while !stopping.is_cancelled() {
             match self.round().await {
                 Ok(0) => {}
-                Ok(_) => {
-                    pause = EAGER;
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "payments wait for the store");
-                    pause = IDLE;
-                }
+                Ok(_) => continue,
+                Err(error) => tracing::warn!(%error, "payments wait for the store"),
             }
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = self.due.notified() => pause = EAGER,
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(IDLE),
+                () = self.due.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
@@ -107,6 +99,9 @@ impl Settlement {
     async fn round(&self) -> Result<usize, StoreError> {
         let now = now_ms();
         let due = claim(&self.store, now, now + millis(CLAIM), BATCH).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
         let replies = join_all(due.iter().map(|due| self.ask(due))).await;
         let settled: &Vec<(Due, Reply)> = &due.into_iter().zip(replies).collect();
         let outcomes = self
@@ -168,7 +163,7 @@ async fn settle(tx: &mut Tx, due: &Due, reply: &Reply) -> Result<Option<&'static
         Reply::Failed(error) => {
             tracing::warn!(%error, payment = %due.payment_id, attempt = due.attempts, "it is tried again, or given up");
             if !due.is_refund() && due.attempts >= MOST_CHARGES {
-                return failed(tx, due, "the payment provider does not answer", "failed").await;
+                return given_up(tx, due).await;
             }
             postpone(tx, due, now_ms() + millis(doubled(due.attempts))).await?;
             Ok(None)
@@ -203,7 +198,24 @@ async fn failed(
     Ok(moved.map(|_| outcome))
 }
 
+/// Nobody knows whether the last attempts charged: an answer may have been lost on its way. The order hears that there
+/// is no money; the provider is told to give back what it may have taken.
+async fn given_up(tx: &mut Tx, due: &Due) -> Result<Option<&'static str>, StoreError> {
+    let reason = "the payment provider does not answer";
+    let moved = move_on(tx, due, "refunding", "refunding", Some(reason)).await?;
+    if moved == Some(false) {
+        let failed = PaymentFailed { order_id: due.order_id, reason: reason.to_owned() };
+        tell(tx, due, failed).await?;
+    }
+    Ok(moved.map(|_| "failed"))
+}
+
 async fn refunded(tx: &mut Tx, due: &Due) -> Result<Option<&'static str>, StoreError> {
+    if let Some(reason) = &due.reason {
+        // It was given up: whatever was charged is back, and nobody was told that there was a charge.
+        move_on(tx, due, "failed", "failed", Some(reason)).await?;
+        return Ok(None);
+    }
     let moved = move_on(tx, due, "refunded", "refunded", None).await?;
     if moved.is_some() {
         let Due { order_id, payment_id, amount, .. } = *due;

@@ -10,9 +10,8 @@ use uuid::Uuid;
 /// How long a token can be used. An order is charged within seconds; after an outage, within hours.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// How often those that were not used are forgotten, and how many at once.
+/// How often those that were not used are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
-const SWEPT: i64 = 1000;
 
 /// What is kept of a card.
 pub(crate) struct Kept {
@@ -74,19 +73,9 @@ pub(crate) async fn sweep(store: Database, stopping: CancellationToken) {
 }
 
 async fn forget_before(store: &Database, time: i64) -> Result<u64, StoreError> {
-    store
-        .transaction(|mut tx| async move {
-            let forgotten = sqlx::query(
-                "DELETE FROM tokens WHERE token IN (
-                     SELECT token FROM tokens WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-            )
-            .bind(time)
-            .bind(SWEPT)
-            .execute(tx.conn())
-            .await?;
-            Ok::<_, StoreError>(tx.done(forgotten.rows_affected()))
-        })
-        .await
+    let sql = "DELETE FROM tokens WHERE token IN (
+                   SELECT token FROM tokens WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    store.forget(sql, time).await
 }
 
 /// As stores keep times.

@@ -12,6 +12,7 @@ mod stage;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Method;
@@ -24,6 +25,7 @@ use services_payments::provider::{
     Answer, Charge, Provider, ProviderError, TestProvider, Unaccepted,
 };
 use tokio::sync::Semaphore;
+use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 use stage::{Stage, answer, customer, until_metric};
@@ -92,6 +94,21 @@ impl Shop {
         body
     }
 
+    /// The payment once nothing is under way any more.
+    async fn settled(&self, order: Uuid) -> Value {
+        let settled = async {
+            let mut ticks = interval(Duration::from_millis(10));
+            loop {
+                ticks.tick().await;
+                let shown = self.payment(order).await;
+                if shown["state"] != "pending" && shown["state"] != "refunding" {
+                    return shown;
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), settled).await.unwrap()
+    }
+
     async fn handled(&self, event: &str, times: u32) {
         let line =
             format!("shop_events_consumed_total{{outcome=\"done\",type=\"{event}\"}} {times}");
@@ -151,7 +168,7 @@ async fn a_card_that_does_not_pay_fails_the_order_with_the_reason() {
         let order = shop.order(number).await;
         let Body::PaymentFailed(failed) = shop.stage.hear().await else { panic!("{number} fails") };
         assert_eq!((failed.order_id, failed.reason.as_str()), (order, reason));
-        let shown = shop.payment(order).await;
+        let shown = shop.settled(order).await;
         assert_eq!((&shown["state"], &shown["reason"]), (&json!("failed"), &json!(reason)));
         // Orders cancels what could not be paid: there is nothing to give back.
         shop.stage.tell(order, shop.cancelled(order)).await;
@@ -268,4 +285,30 @@ async fn an_order_that_is_cancelled_while_the_provider_is_asked_gets_its_money_b
     let Body::PaymentRefunded(back) = shop.stage.hear().await else { panic!("it is given back") };
     assert_eq!(*provider.refunds.lock().unwrap(), [back.payment_id]);
     assert_eq!(provider.charges.lock().unwrap().len(), 1);
+}
+
+/// Every answer is lost: the card may have been charged each time, or never.
+#[tokio::test]
+async fn a_charge_that_is_given_up_is_taken_back_whether_there_was_one_or_not() {
+    let provider = Moody::new(5 + 1, 20);
+    let mut shop = Shop::with(|options| options, provider.clone()).await;
+    let order = shop.order(PAYS).await;
+    let Body::PaymentFailed(failed) = shop.stage.hear().await else { panic!("it is given up") };
+    assert_eq!(failed.order_id, order);
+    shop.stage.tell(order, shop.cancelled(order)).await;
+    let shown = shop.settled(order).await;
+    assert_eq!(shown["state"], "failed");
+    let charges = provider.charges.lock().unwrap().clone();
+    assert_eq!(
+        (charges.len(), &charges[0].to_string()),
+        (5, &shown["payment_id"].as_str().unwrap().to_owned())
+    );
+    assert_eq!(*provider.refunds.lock().unwrap(), [charges[0]; 2], "until the provider answers");
+    shop.counted("failed", 1).await;
+    shop.counted("refunded", 0).await;
+    let other = shop.order(PAYS).await;
+    let Body::PaymentSucceeded(paid) = shop.stage.hear().await else {
+        panic!("no word of a refund")
+    };
+    assert_eq!(paid.order_id, other);
 }

@@ -1,10 +1,7 @@
 //! Lessons: paid orders, as the bus brings them, kept so that a restart does not forget them.
 //!
-//! The model is what the kept orders add up to. It is in memory, and so outside the transaction that keeps an order:
-//! an order whose transaction is done again is known by its id, and counts once.
+//! The model is what the kept orders add up to. It is in memory, and so learns an order once it is kept.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -33,10 +30,7 @@ const KEPT: i64 = 50_000;
 
 /// How often older ones are forgotten, and how many at once.
 const SWEEP: Duration = Duration::from_secs(60);
-const SWEPT: i64 = 5_000;
-
-/// Orders whose ids are remembered: far more than are handled at one time.
-const RECENT: usize = 1_024;
+const SWEPT: u64 = 5_000;
 
 /// Learns what was kept, then from every paid order. Gives the consumer, for the admin port.
 pub(crate) async fn attend(kit: &Kit, shop: Shop) -> anyhow::Result<Consumer> {
@@ -44,13 +38,11 @@ pub(crate) async fn attend(kit: &Kit, shop: Shop) -> anyhow::Result<Consumer> {
     recall(&store, &shop).await.context("cannot learn from the orders that were kept")?;
     let bus = bus::of(kit).await?;
     kit.spawn("sweep", sweep(store.clone(), kit.stopping().clone()));
-    let pupil = Pupil { shop, recent: Mutex::default() };
-    Ok(Consumer::start(kit, store, bus, pupil)?)
+    Ok(Consumer::start(kit, store, bus, Pupil { shop })?)
 }
 
 struct Pupil {
     shop: Shop,
-    recent: Mutex<Recent>,
 }
 
 #[async_trait]
@@ -58,12 +50,9 @@ impl Handler for Pupil {
     async fn handle(&self, tx: &mut Tx, event: &Event) -> Result<(), HandlerError> {
         let Body::OrderPaid(order) = &event.body else { return Ok(()) };
         let items = items_of(order);
-        if !keep(tx, order.order_id, &items).await? {
-            return Ok(());
-        }
-        let new = self.recent.lock().unwrap_or_else(PoisonError::into_inner).add(order.order_id);
-        if new {
-            self.shop.learn(&items);
+        if keep(tx, order.order_id, &items).await? {
+            let shop = self.shop.clone();
+            tx.after(move || shop.learn(&items));
         }
         Ok(())
     }
@@ -102,21 +91,25 @@ async fn recall(store: &Database, shop: &Shop) -> anyhow::Result<()> {
 async fn sweep(store: Database, stopping: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);
     while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = forget_all_but(&store, KEPT).await {
+        let forgotten = async {
+            while forgotten_beyond(&store, KEPT).await? == SWEPT {}
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = forgotten.await {
             tracing::warn!(%error, "old orders could not be forgotten");
         }
     }
 }
 
-/// Forgets the oldest orders, or a part of them, so that `kept` remain; the model keeps what it learned from them.
-async fn forget_all_but(store: &Database, kept: i64) -> Result<u64, StoreError> {
+/// Forgets the oldest orders but `kept`, or a piece of them; how many. The model keeps what it learned from them.
+async fn forgotten_beyond(store: &Database, kept: i64) -> Result<u64, StoreError> {
     store
         .transaction(|mut tx| async move {
             let forgotten = sqlx::query(
                 "DELETE FROM lessons WHERE order_id IN (
                      SELECT order_id FROM lessons ORDER BY learned_at DESC LIMIT $1 OFFSET $2)",
             )
-            .bind(SWEPT)
+            .bind(i64::try_from(SWEPT).unwrap_or(i64::MAX))
             .bind(kept)
             .execute(tx.conn())
             .await?;
@@ -125,46 +118,11 @@ async fn forget_all_but(store: &Database, kept: i64) -> Result<u64, StoreError> 
         .await
 }
 
-/// The ids of the last orders.
-#[derive(Default)]
-struct Recent {
-    known: HashSet<Uuid>,
-    order: VecDeque<Uuid>,
-}
-
-impl Recent {
-    /// False when it is one of them.
-    fn add(&mut self, id: Uuid) -> bool {
-        if !self.known.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > RECENT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use services_kit::store::StoreOptions;
 
     use super::*;
-
-    #[test]
-    fn an_id_is_new_once_and_few_are_remembered() {
-        let mut recent = Recent::default();
-        let first = Uuid::from_u128(0);
-        assert!(recent.add(first) && !recent.add(first));
-        for id in 1..=RECENT as u128 {
-            assert!(recent.add(Uuid::from_u128(id)));
-        }
-        assert_eq!((recent.known.len(), recent.order.len()), (RECENT, RECENT));
-        assert!(recent.add(first), "it is forgotten by then");
-    }
 
     #[tokio::test]
     async fn the_newest_orders_are_kept() {
@@ -182,7 +140,7 @@ mod tests {
             assert!(store.transaction(keep).await.unwrap());
             assert!(!store.transaction(keep).await.unwrap(), "an order is kept once");
         }
-        assert_eq!(forget_all_but(&store, 3).await.unwrap(), 2);
-        assert_eq!(forget_all_but(&store, 3).await.unwrap(), 0);
+        assert_eq!(forgotten_beyond(&store, 3).await.unwrap(), 2);
+        assert_eq!(forgotten_beyond(&store, 3).await.unwrap(), 0);
     }
 }

@@ -186,13 +186,9 @@ impl Sessions {
     /// # Errors
     /// When the store does not answer.
     pub async fn sweep(&self, now: i64) -> Result<u64, StoreError> {
-        self.store
-            .transaction(|mut tx| async move {
-                let delete = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1");
-                let ended = delete.bind(now).execute(tx.conn()).await?.rows_affected();
-                Ok::<_, StoreError>(tx.done(ended))
-            })
-            .await
+        let sql = "DELETE FROM sessions WHERE hash IN (
+                       SELECT hash FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+        self.store.forget(sql, now).await
     }
 }
 

@@ -113,12 +113,16 @@ pub(super) async fn remove_lines(tx: &mut Tx, id: &str) -> Result<Units, StoreEr
 }
 
 /// Reservations whose time is over.
-pub(super) async fn due(store: &Database, now: i64, most: i64) -> Result<Vec<String>, StoreError> {
+pub(super) async fn due(
+    store: &Database,
+    now: i64,
+    most: usize,
+) -> Result<Vec<String>, StoreError> {
     let due = sqlx::query_scalar(
         "SELECT order_id FROM reservations WHERE state = 'reserved' AND expires_at <= $1
          ORDER BY expires_at LIMIT $2",
     );
-    Ok(due.bind(now).bind(most).fetch_all(store.pool()).await?)
+    Ok(due.bind(now).bind(limit(most)).fetch_all(store.pool()).await?)
 }
 
 /// Whether one's time is still over; nobody else moves it until the transaction ends.
@@ -134,8 +138,12 @@ pub(super) async fn is_due(tx: &mut Tx, id: &str, now: i64) -> Result<bool, Stor
     Ok(due.is_some())
 }
 
-/// Forgets reservations that ended before `then`.
-pub(super) async fn forget(store: &Database, then: i64, most: i64) -> Result<(), StoreError> {
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// Forgets reservations that ended before `then`; how many.
+pub(super) async fn forget(store: &Database, then: i64, most: usize) -> Result<usize, StoreError> {
     store
         .transaction(|mut tx| async move {
             let old: Vec<String> = sqlx::query_scalar(
@@ -145,13 +153,13 @@ pub(super) async fn forget(store: &Database, then: i64, most: i64) -> Result<(),
                  RETURNING order_id",
             )
             .bind(then)
-            .bind(most)
+            .bind(limit(most))
             .fetch_all(tx.conn())
             .await?;
             for id in &old {
                 remove_lines(&mut tx, id).await?;
             }
-            Ok(tx.done(()))
+            Ok(tx.done(old.len()))
         })
         .await
 }

@@ -2,11 +2,11 @@
 //!
 //! A consumer takes messages on a short lease and renews it while it works; when its process dies, the lease runs out
 //! and the message is there again. Only the oldest message of a key can be taken. Consumers poll, ever more slowly
-//! while there is nothing.
+//! while there is nothing; while nobody writes to the file, they look at its time and not into it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -26,10 +26,16 @@ use crate::store::{Database, Migration, StoreError, now_ms};
 const LEASE: Duration = Duration::from_secs(5);
 const RENEW: Duration = Duration::from_secs(1);
 
-/// The pauses between polls double from the first to the last: ten looks a second at rest cost less than 1 % of a
-/// core.
+/// The pauses between polls double from the first to the last.
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+
+/// How often a queue is looked at though nothing was written: leases run out by themselves.
+const LONGEST_QUIET: Duration = Duration::from_secs(2);
+
+/// Two writes this close to each other may leave the same time on a file: the kernel's clock for files moves every few
+/// milliseconds.
+const FILE_TIME: Duration = Duration::from_millis(20);
 
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
@@ -69,6 +75,28 @@ const TAKE: &str = "UPDATE messages SET lease = $4, leased_until = $5, deliverie
 pub struct Embedded {
     database: Database,
     topology: Arc<Topology>,
+    /// SQLite's log of writes; every commit of any process changes it.
+    log: Arc<PathBuf>,
+}
+
+/// What is known of the log since a look that found nothing.
+#[derive(Debug, Default)]
+struct Quiet {
+    written: Option<SystemTime>,
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// Whether nothing can have come since the last look; to be asked right before the next.
+    fn lasts(&mut self, written: Option<SystemTime>, now: SystemTime) -> bool {
+        let settled = written.filter(|at| now.duration_since(*at).is_ok_and(|age| age > FILE_TIME));
+        let same = settled.is_some() && settled == self.written;
+        let lasts = same && self.since.is_some_and(|since| since.elapsed() < LONGEST_QUIET);
+        if !lasts {
+            *self = Self { written: settled, since: Some(Instant::now()) };
+        }
+        lasts
+    }
 }
 
 impl Embedded {
@@ -78,7 +106,13 @@ impl Embedded {
     /// When the file cannot be used.
     pub async fn open(data: &Path, topology: Topology) -> Result<Self, StoreError> {
         let database = Database::open_shared("bus", data, MIGRATIONS).await?;
-        Ok(Self { database, topology: Arc::new(topology) })
+        let log = Arc::new(data.join("bus.db-wal"));
+        Ok(Self { database, topology: Arc::new(topology), log })
+    }
+
+    /// When anybody last wrote.
+    fn written(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.log.as_path()).and_then(|file| file.modified()).ok()
     }
 
     async fn add(&self, messages: &[&Message]) -> Result<(), StoreError> {
@@ -191,6 +225,7 @@ impl Bus for Embedded {
         let lease = Uuid::new_v4().to_string();
         let mut keyed = Keyed::default();
         let mut poll = FIRST_POLL;
+        let mut quiet = Quiet::default();
         let mut look = Instant::now();
         let mut renew = Instant::now() + RENEW;
         loop {
@@ -204,8 +239,12 @@ impl Bus for Embedded {
                 }
                 () = keyed.ended() => (poll, look) = (FIRST_POLL, Instant::now()),
                 () = sleep_until(look), if keyed.len() < PREFETCH => {
-                    let taken = said(self.take(queue, &lease, PREFETCH - keyed.len()).await);
-                    let taken = taken.unwrap_or_default();
+                    let taken = if quiet.lasts(self.written(), SystemTime::now()) {
+                        Vec::new()
+                    } else {
+                        let most = PREFETCH - keyed.len();
+                        said(self.take(queue, &lease, most).await).unwrap_or_default()
+                    };
                     poll = if taken.is_empty() { (poll * 2).min(LONGEST_POLL) } else { FIRST_POLL };
                     look = Instant::now() + poll;
                     for Taken { seq, delivery } in taken {
@@ -232,4 +271,26 @@ impl Bus for Embedded {
 /// The value, or a line in the log; whatever failed is done again in time.
 fn said<T>(outcome: Result<T, StoreError>) -> Option<T> {
     outcome.inspect_err(|error| tracing::warn!(%error, "the embedded bus does not answer")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_quiet_only_while_nothing_can_have_come() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut quiet = Quiet::default();
+        assert!(!quiet.lasts(Some(at(0)), at(100)), "the first look");
+        assert!(quiet.lasts(Some(at(0)), at(200)));
+        assert!(!quiet.lasts(Some(at(250)), at(300)), "somebody wrote");
+        assert!(quiet.lasts(Some(at(250)), at(400)));
+        assert!(!quiet.lasts(Some(at(490)), at(500)), "and just now");
+        assert!(!quiet.lasts(Some(at(490)), at(600)), "perhaps again, at the same time");
+        assert!(quiet.lasts(Some(at(490)), at(700)));
+        tokio::time::advance(LONGEST_QUIET).await;
+        assert!(!quiet.lasts(Some(at(490)), at(2_700)), "a lease may have run out");
+        assert!(!quiet.lasts(None, at(2_800)) && !quiet.lasts(None, at(2_900)), "nothing is known");
+    }
 }

@@ -31,10 +31,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause while the store is away: it is tried again soon after it is back.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long an event's id is remembered: no bus delivers anything that late. And how much is forgotten at once.
+/// How long an event's id is remembered, and how often it failed: no bus delivers anything that late. And how often
+/// older ones are forgotten.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 const SWEEP: Duration = Duration::from_secs(10);
-const SWEPT: i64 = 1000;
 
 /// The label of what is no event.
 const UNKNOWN: &str = "unknown";
@@ -219,28 +219,25 @@ impl Inner {
         let mut ticks = tokio::time::interval(SWEEP);
         while self.stopping.run_until_cancelled(ticks.tick()).await.is_some() {
             self.measure().await;
-            if let Err(error) = self.sweep().await {
+            if let Err(error) = sweep_at(&self.database, now_ms()).await {
                 tracing::warn!(%error, "the inbox could not be swept");
             }
         }
     }
+}
 
-    async fn sweep(&self) -> Result<(), StoreError> {
-        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
-        self.database
-            .transaction(|mut tx| async move {
-                sqlx::query(
-                    "DELETE FROM inbox WHERE id IN (
-                         SELECT id FROM inbox WHERE handled_at < $1 ORDER BY handled_at LIMIT $2)",
-                )
-                .bind(now_ms() - remembered)
-                .bind(SWEPT)
-                .execute(tx.conn())
-                .await?;
-                Ok(tx.done(()))
-            })
-            .await
+async fn sweep_at(database: &Database, now: i64) -> Result<u64, StoreError> {
+    let before = now - i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+    let mut forgotten = 0;
+    for sql in [
+        "DELETE FROM inbox WHERE id IN (
+             SELECT id FROM inbox WHERE handled_at < $1 ORDER BY handled_at LIMIT $2)",
+        "DELETE FROM inbox_failures WHERE id IN (
+             SELECT id FROM inbox_failures WHERE failed_at < $1 ORDER BY failed_at LIMIT $2)",
+    ] {
+        forgotten += database.forget(sql, before).await?;
     }
+    Ok(forgotten)
 }
 
 fn letter(
@@ -262,7 +259,32 @@ fn doubled(attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::StoreOptions;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_handled_and_what_failed_is_forgotten_in_time() {
+        let data = tempfile::tempdir().unwrap();
+        let options = StoreOptions { data: data.path().into(), url: None, migrations: &[] };
+        let database = Database::open("orders", &options).await.unwrap();
+        database
+            .transaction(|mut tx| async move {
+                sqlx::query("INSERT INTO inbox VALUES ('a', 0), ('b', 1)")
+                    .execute(tx.conn())
+                    .await?;
+                sqlx::query("INSERT INTO inbox_failures VALUES ('c', 1, '', 0), ('d', 1, '', 1)")
+                    .execute(tx.conn())
+                    .await?;
+                Ok::<_, StoreError>(tx.done(()))
+            })
+            .await
+            .unwrap();
+        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap();
+        for (now, forgotten) in [(0, 0), (1, 2), (1, 0), (2, 2)] {
+            assert_eq!(sweep_at(&database, remembered + now).await.unwrap(), forgotten);
+        }
+    }
 
     #[test]
     fn ten_attempts_take_about_a_minute() {

@@ -22,6 +22,7 @@ pub struct Tx {
     inner: Transaction<'static, Any>,
     database: Database,
     events: bool,
+    after: Vec<Box<dyn FnOnce() + Send>>,
     /// Given back when the transaction is over, hence last.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -54,24 +55,32 @@ impl Tx {
         self.database.dialect.pick(sqlite, postgres)
     }
 
+    /// Does something once this is committed, such as to count it or to wake somebody; never when it is undone. If the
+    /// store dies in the middle of the commit it is not done either, whatever became of the commit.
+    pub fn after(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.after.push(Box::new(act));
+    }
+
     /// Events were added: the relay is to be woken at the commit.
     pub(crate) fn has_events(&mut self) {
         self.events = true;
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, database, events, _turn } = self;
+        let Self { inner, database, events, after, _turn } = self;
         inner.commit().await?;
         if events {
             database.outbox.notify_one();
         }
+        after.into_iter().for_each(|act| act());
         Ok(())
     }
 }
 
 impl Database {
     /// Does `work` in one transaction: committed when it returns [`Tx::done`], undone when it returns an error. `work`
-    /// is done again when others were in the way, so it must have no effect but through the transaction.
+    /// is done again when others were in the way, so it must have no effect but through the transaction and
+    /// [`Tx::after`].
     ///
     /// Postgres reads what is committed (READ COMMITTED): read rows that are then changed with `FOR UPDATE`
     /// ([`Tx::pick`]), or change them by a statement that holds the condition (`… SET n = n - $1 WHERE n >= $1`).
@@ -117,7 +126,7 @@ impl Database {
                 begun => break begun?,
             }
         };
-        Ok(Tx { inner, database: self.clone(), events: false, _turn: turn })
+        Ok(Tx { inner, database: self.clone(), events: false, after: Vec::new(), _turn: turn })
     }
 }
 

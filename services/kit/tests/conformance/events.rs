@@ -71,6 +71,11 @@ struct Scene {
 impl Scene {
     async fn new(stage: &mut Stage, effects: Effects) -> Self {
         stage.anew().await;
+        Self::on(stage, effects).await
+    }
+
+    /// On what is there.
+    async fn on(stage: &Stage, effects: Effects) -> Self {
         let kit = stage.kit(Peer::Payments);
         let store = Database::of(&kit, MIGRATIONS).await.unwrap();
         let bus = services_kit::bus::of(&kit).await.unwrap();
@@ -167,6 +172,26 @@ pub(crate) async fn a_dead_letter_is_driven_again_once_its_cause_is_mended(stage
     assert_eq!(driven, Driven { handled: 1, failed: 0 });
     scene.letters(0).await;
     scene.effects(1).await;
+}
+
+/// A consumer that dies each time is one that takes the message and gives it back by dying; what is known of that is a
+/// number, which the test lets rise as the bus itself does.
+pub(crate) async fn what_kills_its_consumers_is_a_dead_letter_in_the_end(stage: &mut Stage) {
+    stage.anew().await;
+    let bus = services_kit::bus::of(&stage.kit(Peer::Payments)).await.unwrap();
+    bus.check().await.unwrap();
+    let deadly = message(&reserved("a", 1));
+    bus.publish(&[&deadly]).await.remove(0).unwrap();
+    stage.deliver_in_vain("payments", 101).await;
+    let scene = Scene::on(stage, Effects::default()).await;
+    scene.letters(1).await;
+    let letters = scene.consumer.dead_letters(10).await.unwrap();
+    assert_eq!(letters[0].reason, "its consumers died each time it was delivered");
+    scene.publish(&[message(&reserved("a", 2))]).await;
+    scene.effects(1).await;
+    let driven = scene.consumer.redrive(10).await.unwrap();
+    assert_eq!(driven, Driven { handled: 1, failed: 0 });
+    scene.effects(2).await;
 }
 
 pub(crate) async fn an_event_that_nobody_hears_holds_nothing_up(stage: &mut Stage) {

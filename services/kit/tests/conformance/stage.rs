@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
 use services_engines::Engine;
 use services_kit::store::{Database, Migration, StoreOptions};
 use services_kit::{Kit, Options, Peer};
@@ -75,6 +79,34 @@ impl Stage {
         let url = self.database_url().map(Into::into);
         let options = StoreOptions { data: self.data.path().to_owned(), url, migrations };
         Database::open(name, &options).await.unwrap()
+    }
+
+    /// Lets the only message of a queue be delivered so often, without anybody being done with it.
+    pub(crate) async fn deliver_in_vain(&self, queue: &str, times: i64) {
+        let Some(rabbitmq) = &self.rabbitmq else {
+            use sqlx::Connection as _;
+
+            let file = format!("sqlite://{}", self.data.path().join("bus.db").display());
+            let mut bus = sqlx::AnyConnection::connect(&file).await.unwrap();
+            let count = sqlx::query("UPDATE messages SET deliveries = $1 WHERE queue = $2");
+            let counted = count.bind(times).bind(queue).execute(&mut bus).await.unwrap();
+            assert_eq!(counted.rows_affected(), 1);
+            return;
+        };
+        let (url, properties) = (rabbitmq.url(), ConnectionProperties::default());
+        let connection = Connection::connect(&url, properties).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.basic_qos(1, BasicQosOptions::default()).await.unwrap();
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let queue = format!("shop.{queue}");
+        let consumer = channel.basic_consume(queue.into(), "".into(), options, none).await;
+        let mut consumer = consumer.unwrap();
+        for _ in 0..times {
+            let delivery = consumer.next().await.unwrap().unwrap();
+            let back = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+            delivery.acker.nack(back).await.unwrap();
+        }
+        connection.close(200, "done".into()).await.unwrap();
     }
 
     /// The example `ledger` as a process that can be killed.

@@ -1,5 +1,9 @@
 //! The store: the same SQL does the same on both databases.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
 use services_kit::outbox::Outbox;
 use services_kit::store::{Database, Migration, StoreError};
 use sqlx::Row as _;
@@ -20,6 +24,45 @@ const MIGRATIONS: &[Migration] = &[
 async fn opened(stage: &mut Stage) -> Database {
     stage.anew().await;
     stage.store("orders", MIGRATIONS).await
+}
+
+/// As when a service is rolled out: all its processes start on a database that none of them has seen.
+pub(crate) async fn processes_that_start_at_once_migrate_once(stage: &mut Stage) {
+    if stage.postgres.is_none() {
+        return;
+    }
+    stage.anew().await;
+    let stage = &*stage;
+    let stores = join_all((0..4).map(|_| stage.store("orders", MIGRATIONS))).await;
+    for store in &stores {
+        assert_eq!(number(store, "SELECT COUNT(*) FROM things").await, Some(0));
+    }
+    let steps = number(&stores[0], "SELECT COUNT(*) FROM _sqlx_migrations").await;
+    assert_eq!(steps, Some(4), "two of the kit, two of its own");
+}
+
+pub(crate) async fn what_follows_a_commit_is_done_once_and_after_it(stage: &mut Stage) {
+    let store = &opened(stage).await;
+    let done = &Arc::new(AtomicU32::new(0));
+    let attempts = &AtomicU32::new(0);
+    let work = |fails: u32, error: fn(String) -> StoreError| {
+        store.transaction(move |mut tx| async move {
+            let counter = Arc::clone(done);
+            tx.after(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            });
+            assert_eq!(done.load(Ordering::SeqCst), 0, "not before the commit");
+            if attempts.fetch_add(1, Ordering::SeqCst) < fails {
+                return Err(error("others were in the way".into()));
+            }
+            Ok(tx.done(()))
+        })
+    };
+    assert!(work(1, StoreError::Conflict).await.is_err());
+    assert_eq!(done.load(Ordering::SeqCst), 0, "it was undone");
+    attempts.store(0, Ordering::SeqCst);
+    work(3, StoreError::Contended).await.unwrap();
+    assert_eq!((attempts.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (4, 1));
 }
 
 async fn add(store: &Database, id: &str, count: Option<i64>) -> Result<(), StoreError> {
@@ -132,7 +175,7 @@ pub(crate) async fn a_database_that_was_killed_is_used_again(stage: &mut Stage) 
     let store = opened(stage).await;
     // Fills the pool with connections that will all be dead.
     let many = (0..10).map(|_| store.check());
-    futures_util::future::join_all(many).await;
+    join_all(many).await;
     add(&store, "before", None).await.unwrap();
     if let Some(postgres) = &mut stage.postgres {
         postgres.kill();

@@ -15,6 +15,8 @@ pub(super) struct Due {
     pub(super) provider_token: String,
     pub(super) attempts: i64,
     pub(super) traceparent: Option<String>,
+    /// Why it failed, of a refund that is asked for because nobody knows whether there was a charge.
+    pub(super) reason: Option<String>,
     state: String,
 }
 
@@ -36,29 +38,37 @@ impl Due {
             provider_token: row.try_get("provider_token")?,
             attempts: row.try_get("attempts")?,
             traceparent: row.try_get("traceparent")?,
+            reason: row.try_get("reason")?,
             state: row.try_get("state")?,
         })
     }
 }
 
-/// Claims what is due at `now`, the longest due first: nobody else gets it before `until`.
+/// Claims what is due at `now`, the longest due first: nobody else gets it before `until`. Looks before it claims: to
+/// write needs the file's only write lock.
 pub(super) async fn claim(
     store: &Database,
     now: i64,
     until: i64,
     most: i64,
 ) -> Result<Vec<Due>, StoreError> {
+    let any = sqlx::query(
+        "SELECT 1 FROM payments WHERE state IN ('pending', 'refunding') AND due_at <= $1 LIMIT 1",
+    );
+    if any.bind(now).fetch_optional(store.pool()).await?.is_none() {
+        return Ok(Vec::new());
+    }
     store
         .transaction(|mut tx| async move {
             let sql = tx.pick(
                 "UPDATE payments SET attempts = attempts + 1, due_at = $1 WHERE order_id IN (
                      SELECT order_id FROM payments WHERE state IN ('pending', 'refunding') AND due_at <= $2
                      ORDER BY due_at LIMIT $3)
-                 RETURNING order_id, payment_id, amount, currency, provider_token, attempts, traceparent, state",
+                 RETURNING order_id, payment_id, amount, currency, provider_token, attempts, traceparent, reason, state",
                 "UPDATE payments SET attempts = attempts + 1, due_at = $1 WHERE order_id IN (
                      SELECT order_id FROM payments WHERE state IN ('pending', 'refunding') AND due_at <= $2
                      ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-                 RETURNING order_id, payment_id, amount, currency, provider_token, attempts, traceparent, state",
+                 RETURNING order_id, payment_id, amount, currency, provider_token, attempts, traceparent, reason, state",
             );
             let rows =
                 sqlx::query(sql).bind(until).bind(now).bind(most).fetch_all(tx.conn()).await?;
