@@ -14,8 +14,10 @@ use crate::catalogue::events;
 use crate::events::EventType;
 use crate::store::{Database, Dialect, StoreError, now_ms};
 
-/// Commits wake the relay; this is for what another process committed, and for attempts that fell due.
+/// Commits wake the relay; this is for what another process committed, and for attempts that fell due. Nobody else
+/// commits to a file.
 const POLL: Duration = Duration::from_millis(500);
+const POLL_OF_FILE: Duration = Duration::from_secs(2);
 
 /// How often a relay that is not the one asks whether it may be.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -28,10 +30,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_EVENT_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long published events stay for people to look at, and how many go at once.
+/// How long published events stay for people to look at, and how often the older ones go.
 const KEPT: Duration = Duration::from_secs(3600);
 const SWEEP: Duration = Duration::from_secs(10);
-const SWEPT: i64 = 1000;
 
 /// Errors are kept for people; this many characters tell enough.
 const LONGEST_ERROR: usize = 500;
@@ -147,21 +148,20 @@ impl Relay {
 
     async fn work(&self, connection: &mut AnyConnection) -> Result<(), RoundError> {
         let mut sweep = Instant::now();
+        let poll = if self.database.dialect() == Dialect::Sqlite { POLL_OF_FILE } else { POLL };
         loop {
             let woken = self.database.outbox().notified();
-            let busy = self.round(connection).await?;
-            if busy && sweep > Instant::now() {
-                continue;
-            }
             if sweep <= Instant::now() {
-                self.sweep().await?;
+                sweep_at(&self.database, now_ms()).await?;
+                self.measure(connection).await?;
                 sweep = Instant::now() + SWEEP;
             }
-            self.measure(connection).await?;
-            if !busy {
-                // Woken or not, there may be work.
-                timeout(POLL, woken).await.ok();
+            if self.round(connection).await? {
+                continue;
             }
+            self.measure(connection).await?;
+            // Woken or not, there may be work.
+            timeout(poll, woken).await.ok();
         }
     }
 
@@ -269,24 +269,13 @@ impl Relay {
         self.oldest.set(Duration::from_millis(age.unsigned_abs()).as_secs_f64());
         Ok(())
     }
+}
 
-    /// In pieces: a delete of everything would hold the writer of SQLite for its time.
-    async fn sweep(&self) -> Result<(), StoreError> {
-        let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        self.database
-            .transaction(|mut tx| async move {
-                sqlx::query(
-                    "DELETE FROM outbox WHERE seq IN (
-                         SELECT seq FROM outbox WHERE published_at < $1 ORDER BY published_at LIMIT $2)",
-                )
-                .bind(now_ms() - kept)
-                .bind(SWEPT)
-                .execute(tx.conn())
-                .await?;
-                Ok(tx.done(()))
-            })
-            .await
-    }
+async fn sweep_at(database: &Database, now: i64) -> Result<u64, StoreError> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let sql = "DELETE FROM outbox WHERE seq IN (
+                   SELECT seq FROM outbox WHERE published_at < $1 ORDER BY published_at LIMIT $2)";
+    database.forget(sql, now - kept).await
 }
 
 fn due(row: &sqlx::any::AnyRow) -> Result<Due, sqlx::Error> {
@@ -311,7 +300,36 @@ fn event_pause(attempts: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use crate::events::{Event, PaymentFailed};
+    use crate::outbox::Outbox;
+    use crate::store::StoreOptions;
+
     use super::*;
+
+    #[tokio::test]
+    async fn published_events_go_in_time_however_many_and_the_others_never() {
+        let data = tempfile::tempdir().unwrap();
+        let options = StoreOptions { data: data.path().into(), url: None, migrations: &[] };
+        let database = Database::open("orders", &options).await.unwrap();
+        database
+            .transaction(|mut tx| async move {
+                for _ in 0..2_101 {
+                    let (order_id, reason) = (uuid::Uuid::now_v7(), String::new());
+                    let event = Event::new("a", PaymentFailed { order_id, reason });
+                    Outbox::add(&mut tx, &event).await?;
+                }
+                sqlx::query("UPDATE outbox SET published_at = 0 WHERE seq > 1")
+                    .execute(tx.conn())
+                    .await?;
+                Ok::<_, StoreError>(tx.done(()))
+            })
+            .await
+            .unwrap();
+        let kept = i64::try_from(KEPT.as_millis()).unwrap();
+        assert_eq!(sweep_at(&database, kept).await.unwrap(), 0);
+        assert_eq!(sweep_at(&database, kept + 1).await.unwrap(), 2_100);
+        assert_eq!(sweep_at(&database, i64::MAX).await.unwrap(), 0, "one is not published");
+    }
 
     #[test]
     fn an_events_pauses_double_to_a_minute() {
