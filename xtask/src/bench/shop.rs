@@ -24,13 +24,13 @@ use stage::Stage;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShopArgs {
     /// Turns of each.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(3..=100))]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(3..=100))]
     rounds: u16,
     /// Seconds of browsing in a turn.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=600))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=600))]
     browse_seconds: u16,
     /// Seconds of ordering in a turn, until the last order is accepted.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=600))]
     order_seconds: u16,
     /// Connections that browse.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -42,7 +42,7 @@ pub(crate) struct ShopArgs {
 
 impl Default for ShopArgs {
     fn default() -> Self {
-        Self { rounds: 8, browse_seconds: 3, order_seconds: 5, visitors: 16, customers: 8 }
+        Self { rounds: 12, browse_seconds: 2, order_seconds: 4, visitors: 16, customers: 8 }
     }
 }
 
