@@ -19,6 +19,9 @@ use uuid::Uuid;
 /// The cookie's name.
 const NAME: &str = "shop_session";
 
+/// The cookie that keeps a guest's token after the sign-in, when the cart could not go along yet.
+const CART: &str = "shop_cart";
+
 /// Characters of 32 bytes in base64url.
 const LENGTH: usize = 43;
 
@@ -47,11 +50,20 @@ impl Token {
 
     /// The one in a request's cookies.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        Self::named(NAME, headers)
+    }
+
+    /// The guest's whose cart is still to go along.
+    pub(crate) fn left_behind(headers: &HeaderMap) -> Option<Self> {
+        Self::named(CART, headers).filter(|token| !token.customer)
+    }
+
+    fn named(wanted: &str, headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
         let pairs = cookies.flat_map(|cookies| cookies.split(';'));
         let mut values = pairs.filter_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            (name == NAME).then_some(value)
+            (name == wanted).then_some(value)
         });
         Self::read(values.next()?)
     }
@@ -105,24 +117,38 @@ impl Token {
 
     /// The `Set-Cookie` that hands it out: for the page's own requests only, out of reach of scripts.
     pub(crate) fn cookie(&self, seconds: u64, https: bool) -> Result<HeaderValue, ApiError> {
-        let kind = if self.customer { 'c' } else { 'g' };
-        cookie(&format!("{kind}{}", self.secret), seconds, https)
+        cookie(NAME, &self.written(), seconds, https)
     }
 
     /// The same for a guest's.
     pub(crate) fn guest_cookie(&self, https: bool) -> Result<HeaderValue, ApiError> {
         self.cookie(GUEST.as_secs(), https)
     }
+
+    /// The same for a guest's whose cart is still to go along.
+    pub(crate) fn cart_cookie(&self, https: bool) -> Result<HeaderValue, ApiError> {
+        cookie(CART, &self.written(), GUEST.as_secs(), https)
+    }
+
+    fn written(&self) -> String {
+        let kind = if self.customer { 'c' } else { 'g' };
+        format!("{kind}{}", self.secret)
+    }
 }
 
 /// The `Set-Cookie` that takes the cookie away.
 pub(crate) fn no_cookie(https: bool) -> Result<HeaderValue, ApiError> {
-    cookie("", 0, https)
+    cookie(NAME, "", 0, https)
 }
 
-fn cookie(value: &str, seconds: u64, https: bool) -> Result<HeaderValue, ApiError> {
+/// The same for the one of a cart that went along.
+pub(crate) fn no_cart_cookie(https: bool) -> Result<HeaderValue, ApiError> {
+    cookie(CART, "", 0, https)
+}
+
+fn cookie(name: &str, value: &str, seconds: u64, https: bool) -> Result<HeaderValue, ApiError> {
     let secure = if https { "; Secure" } else { "" };
-    let text = format!("{NAME}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     HeaderValue::try_from(text).map_err(ApiError::internal)
 }
 

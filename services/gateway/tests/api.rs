@@ -10,6 +10,8 @@
 #[path = "api/others.rs"]
 mod others;
 
+use std::time::Duration;
+
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use services_gateway::Settings;
@@ -49,7 +51,7 @@ impl Shop {
 
     fn browser(&self) -> Browser {
         let base = format!("http://{}", self.running.public_address);
-        Browser { base, cookie: String::new(), csrf: String::new() }
+        Browser { base, cookie: String::new(), cart: String::new(), csrf: String::new() }
     }
 
     /// A browser whose user is signed in.
@@ -68,6 +70,8 @@ impl Shop {
 struct Browser {
     base: String,
     cookie: String,
+    /// The cookie of a cart that is still to go along.
+    cart: String,
     csrf: String,
 }
 
@@ -85,8 +89,8 @@ impl Browser {
     ) -> Response {
         let url = format!("{}{path}", self.base);
         let mut request = reqwest::Client::new().request(method.clone(), url);
-        if !self.cookie.is_empty() {
-            request = request.header("cookie", &self.cookie);
+        for cookie in [&self.cookie, &self.cart].into_iter().filter(|cookie| !cookie.is_empty()) {
+            request = request.header("cookie", cookie);
         }
         if method != Method::GET {
             request = request.header("x-csrf-token", &self.csrf);
@@ -96,10 +100,15 @@ impl Browser {
         }
         let request = if body.is_null() { request } else { request.json(&body) };
         let answer = request.send().await.unwrap();
-        if let Some(cookie) = answer.headers().get("set-cookie") {
+        for cookie in answer.headers().get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
             assert!(cookie.contains("; HttpOnly; SameSite=Lax; "), "{cookie}");
-            self.cookie = cookie.split(';').next().unwrap().to_owned();
+            let pair = cookie.split(';').next().unwrap().to_owned();
+            match pair.strip_prefix("shop_cart=") {
+                Some("") => self.cart = String::new(),
+                Some(_) => self.cart = pair,
+                None => self.cookie = pair,
+            }
         }
         answer
     }
@@ -191,6 +200,7 @@ async fn nothing_changes_without_the_token_of_the_session() {
     let with = |cookie: &str, csrf: &str| Browser {
         base: format!("http://{}", shop.running.public_address),
         cookie: cookie.to_owned(),
+        cart: String::new(),
         csrf: csrf.to_owned(),
     };
     assert_eq!(put(shop.browser()).await, refused);
@@ -496,4 +506,89 @@ async fn what_a_proxy_says_counts_only_where_there_is_one() {
     };
     assert!(cookie(Switch::On).await.ends_with("; Secure"));
     assert!(!cookie(Switch::Off).await.contains("Secure"));
+}
+
+#[tokio::test]
+async fn a_guests_cart_goes_along_as_soon_as_the_orders_service_is_back() {
+    let shop = Shop::open().await;
+    let mut browser = shop.browser();
+    browser.session().await;
+    browser.ask(Method::PUT, "/api/cart/items/kit-101", json!({ "quantity": 2 })).await;
+    let visit = shop.others.asked_for("PUT /cart/items/kit-101").session;
+    assert!(visit.is_some());
+    shop.others.lose_orders(true);
+    assert_eq!(browser.sign_in("correct horse").await.0, 200, "nobody is kept out");
+    browser.session().await;
+    assert_eq!(browser.get("/api/cart").await.0, 503);
+    shop.others.asked();
+    shop.others.lose_orders(false);
+    // The gateway does not ask for a few seconds after failures in a row.
+    let back = async {
+        while !browser.cart.is_empty() {
+            browser.get("/api/cart").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), back).await.expect("the cart goes along");
+    let merged = shop.others.asked_for("POST /cart/merge");
+    assert_eq!((merged.customer, merged.session), (Some(ADA), visit));
+    browser.session().await;
+    assert_eq!(browser.get("/api/cart").await.0, 200);
+    assert!(shop.others.asked().iter().all(|asked| asked.what != "POST /cart/merge"), "once");
+}
+
+#[tokio::test]
+async fn a_guests_cart_that_did_not_go_along_is_the_guests_again_after_the_sign_out() {
+    let shop = Shop::open().await;
+    let mut browser = shop.browser();
+    browser.session().await;
+    let guest = browser.cookie.clone();
+    shop.others.lose_orders(true);
+    assert_eq!(browser.sign_in("correct horse").await.0, 200);
+    browser.session().await;
+    assert_eq!(browser.ask(Method::POST, "/api/sign-out", Value::Null).await.0, 204);
+    browser.session().await;
+    assert_eq!((browser.cookie.as_str(), browser.cart.as_str()), (guest.as_str(), ""));
+}
+
+/// What anybody may do. Whatever is not here is for customers: a route that is added without asking who it is fails.
+const OPEN: [(&str, &str); 11] = [
+    ("get", "/api/session"),
+    ("post", "/api/register"),
+    ("post", "/api/sign-in"),
+    ("post", "/api/sign-out"),
+    ("get", "/api/products"),
+    ("get", "/api/products/{id}"),
+    ("get", "/api/products/{id}/recommendations"),
+    ("get", "/api/categories"),
+    ("get", "/pictures/{file}"),
+    ("get", "/api/cart"),
+    ("put", "/api/cart/items/{product_id}"),
+];
+
+#[tokio::test]
+async fn a_guest_is_refused_whatever_is_not_open_to_all() {
+    let shop = Shop::open().await;
+    let mut guest = shop.browser();
+    guest.session().await;
+    let (_, document) = guest.get("/openapi.json").await;
+    let (mut open, mut closed) = (0, 0);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if item[method].is_null() {
+                continue;
+            }
+            if OPEN.contains(&(method, path)) {
+                open += 1;
+                continue;
+            }
+            closed += 1;
+            let asked = path.replace("{id}", &ORDER.to_string());
+            let verb = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let (status, _) = guest.ask(verb, &asked, json!({})).await;
+            assert_eq!(status, 401, "{method} {path}");
+        }
+    }
+    assert_eq!(open, OPEN.len());
+    assert!(closed >= 9, "{closed}");
 }

@@ -1,12 +1,16 @@
 //! The cart, of a guest or a customer.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use services_kit::{ApiError, Json, Path, Peer};
 use utoipa::ToSchema;
 
 use super::segment;
+use super::session::{WithCookie, catch_up, with};
+use crate::guard::Https;
 use crate::shapes::Cart;
+use crate::token::Token;
 use crate::visitor::Visitor;
 use crate::{Shop, upstream};
 
@@ -15,11 +19,16 @@ use crate::{Shop, upstream};
 pub(super) async fn cart(
     State(shop): State<Shop>,
     visitor: Visitor,
-) -> Result<Json<Cart>, ApiError> {
-    match visitor.signs(shop.client(Peer::Orders).get("/cart")) {
-        Some(call) => upstream::read(call).await.map(Json),
-        None => Ok(Json(Cart::empty())),
-    }
+    Https(https): Https,
+    asked: HeaderMap,
+) -> Result<WithCookie<Cart>, ApiError> {
+    let left = Token::left_behind(&asked);
+    let went_along = catch_up(&shop, &visitor, left.as_ref(), https).await?;
+    let cart = match visitor.signs(shop.client(Peer::Orders).get("/cart")) {
+        Some(call) => upstream::read(call).await?,
+        None => Cart::empty(),
+    };
+    Ok((with(HeaderMap::new(), went_along), Json(cart)))
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::guard::{Https, Try};
 use crate::shapes::{Count, Person};
-use crate::token::{Token, no_cookie};
+use crate::token::{Token, no_cart_cookie, no_cookie};
 use crate::visitor::{Signed, Visitor};
 use crate::{Shop, upstream};
 
@@ -52,6 +52,14 @@ fn handing(cookie: HeaderValue) -> HeaderMap {
     HeaderMap::from_iter([(SET_COOKIE, cookie)])
 }
 
+/// One more beside those.
+pub(super) fn with(mut cookies: HeaderMap, cookie: Option<HeaderValue>) -> HeaderMap {
+    if let Some(cookie) = cookie {
+        cookies.append(SET_COOKIE, cookie);
+    }
+    cookies
+}
+
 /// Opens a session at the users service: who it is of, its token, and the cookie for it.
 async fn opened(call: Call, https: bool) -> Result<(Person, Token, HeaderMap), ApiError> {
     let Opened { customer, session } = upstream::read(call).await?;
@@ -72,13 +80,18 @@ pub(super) async fn session(
     State(shop): State<Shop>,
     visitor: Visitor,
     Https(https): Https,
+    asked: HeaderMap,
 ) -> Result<WithCookie<Session>, ApiError> {
+    let left = Token::left_behind(&asked);
+    let caught_up = catch_up(&shop, &visitor, left.as_ref(), https).await?;
     let cart_items = pieces(&shop, &visitor).await;
     let (customer, token, headers) = match visitor {
         Visitor::Nobody => {
-            let token = Token::guest()?;
-            let cookie = handing(token.guest_cookie(https)?);
-            (None, token, cookie)
+            // A guest again, with the cart that is still there.
+            let forgotten = left.as_ref().map(|_| no_cart_cookie(https)).transpose()?;
+            let token = left.map_or_else(Token::guest, Ok)?;
+            let cookies = handing(token.guest_cookie(https)?);
+            (None, token, with(cookies, forgotten))
         }
         Visitor::Guest(token) => (None, token, HeaderMap::new()),
         Visitor::Customer(signed) => {
@@ -86,6 +99,7 @@ pub(super) async fn session(
             (Some(signed.customer), token, cookie)
         }
     };
+    let headers = with(headers, caught_up);
     Ok((headers, Json(Session { customer, csrf_token: token.csrf(), cart_items })))
 }
 
@@ -147,9 +161,9 @@ pub(super) async fn register(
     Json(body): Json<Registration>,
 ) -> Result<(StatusCode, HeaderMap, Json<Welcome>), ApiError> {
     let call = shop.client(Peer::Users).post("/customers").json(&body);
-    let (cookie, welcome) = welcomed(call, https).await?;
-    settle(&shop, visitor, &welcome.0.customer).await;
-    Ok((StatusCode::CREATED, cookie, welcome))
+    let (cookies, welcome) = welcomed(call, https).await?;
+    let cart = settle(&shop, visitor, &welcome.0.customer, https).await?;
+    Ok((StatusCode::CREATED, with(cookies, cart), welcome))
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -181,26 +195,59 @@ pub(super) async fn sign_in(
     Json(body): Json<Credentials>,
 ) -> Result<WithCookie<Welcome>, ApiError> {
     let call = shop.client(Peer::Users).post("/sign-in").json(&body);
-    let (cookie, welcome) = welcomed(call, https).await?;
-    settle(&shop, visitor, &welcome.0.customer).await;
-    Ok((cookie, welcome))
+    let (cookies, welcome) = welcomed(call, https).await?;
+    let cart = settle(&shop, visitor, &welcome.0.customer, https).await?;
+    Ok((with(cookies, cart), welcome))
 }
 
 /// What the visit was before somebody signed in: a guest's cart goes with them, another session ends. Neither keeps
-/// them out if it cannot be done.
-async fn settle(shop: &Shop, before: Visitor, customer: &Person) {
-    let settled = match before {
-        Visitor::Nobody => return,
-        Visitor::Guest(token) => {
-            let merge = shop.client(Peer::Orders).post("/cart/merge").idempotent();
-            merge.for_customer(customer.id).in_session(token.visit())
+/// them out if it cannot be done. The cookie that remembers a cart which cannot go along yet, see [`catch_up`].
+async fn settle(
+    shop: &Shop,
+    before: Visitor,
+    customer: &Person,
+    https: bool,
+) -> Result<Option<HeaderValue>, ApiError> {
+    match before {
+        Visitor::Nobody => {}
+        Visitor::Guest(guest) => {
+            if let Err(error) = merge(shop, &guest, customer).await {
+                tracing::warn!(%error, "a cart goes along later");
+                return guest.cart_cookie(https).map(Some);
+            }
         }
         Visitor::Customer(signed) => {
-            shop.client(Peer::Users).delete(&format!("/sessions/{}", signed.token.hash()))
+            let end =
+                shop.client(Peer::Users).delete(&format!("/sessions/{}", signed.token.hash()));
+            if let Err(error) = upstream::answered(end).await {
+                tracing::warn!(%error, "the session before the sign-in has not ended");
+            }
         }
-    };
-    if let Err(error) = upstream::answered(settled).await {
-        tracing::warn!(%error, "what was before the sign-in is not settled");
+    }
+    Ok(None)
+}
+
+/// The guest's cart becomes the customer's; again, nothing happens.
+async fn merge(shop: &Shop, guest: &Token, customer: &Person) -> Result<(), ApiError> {
+    let merge = shop.client(Peer::Orders).post("/cart/merge").idempotent();
+    upstream::answered(merge.for_customer(customer.id).in_session(guest.visit())).await?;
+    Ok(())
+}
+
+/// Lets a cart that could not go along at the sign-in do so now; the cookie that forgets it, if it did.
+pub(super) async fn catch_up(
+    shop: &Shop,
+    visitor: &Visitor,
+    left: Option<&Token>,
+    https: bool,
+) -> Result<Option<HeaderValue>, ApiError> {
+    let (Visitor::Customer(signed), Some(guest)) = (visitor, left) else { return Ok(None) };
+    match merge(shop, guest, &signed.customer).await {
+        Ok(()) => no_cart_cookie(https).map(Some),
+        Err(error) => {
+            tracing::warn!(%error, "a cart goes along later");
+            Ok(None)
+        }
     }
 }
 

@@ -44,6 +44,8 @@ struct Inner {
     sessions: Mutex<HashMap<String, bool>>,
     tokens: AtomicU64,
     down: AtomicBool,
+    /// Whether only the orders service is away.
+    orderless: AtomicBool,
     /// Whether nothing was learned of what is bought together.
     ignorant: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Others {
             sessions: Mutex::default(),
             tokens: AtomicU64::new(0),
             down: AtomicBool::new(false),
+            orderless: AtomicBool::new(false),
             ignorant: AtomicBool::new(false),
         };
         let others = Self(Arc::new(inner));
@@ -81,6 +84,10 @@ impl Others {
 
     pub(crate) fn go_down(&self) {
         self.0.down.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lose_orders(&self, away: bool) {
+        self.0.orderless.store(away, Ordering::Relaxed);
     }
 
     pub(crate) fn forget_what_goes_together(&self) {
@@ -156,7 +163,9 @@ async fn answer(
     let what = format!("{method} {}", uri.path_and_query().unwrap());
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let (customer, session) = (claims.customer, claims.session);
-    let (status, answer) = if others.0.down.load(Ordering::Relaxed) {
+    let of_orders = ["cart", "orders"].contains(&uri.path().split('/').nth(1).unwrap());
+    let orderless = of_orders && others.0.orderless.load(Ordering::Relaxed);
+    let (status, answer) = if orderless || others.0.down.load(Ordering::Relaxed) {
         refusal(503, "unavailable")
     } else {
         others.answer(&what, customer, session, &body)
