@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The cookie that says who it is; the shop has others.
+const SESSION: &str = "shop_session=";
 /// Of a head's line, and of a body.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -85,7 +87,7 @@ impl Client {
             let Some((name, value)) = line.split_once(": ") else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse()?;
-            } else if name.eq_ignore_ascii_case("set-cookie") {
+            } else if name.eq_ignore_ascii_case("set-cookie") && value.starts_with(SESSION) {
                 value.split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
             }
         }
@@ -110,15 +112,17 @@ mod tests {
 
     use super::*;
 
+    const SIGNED_IN: &str = "200 OK\r\nSet-Cookie: shop_session=1; Path=/\r\nSet-Cookie: other=2";
+
     #[test]
-    fn a_cookie_is_sent_back_over_the_same_connection_and_a_refusal_is_an_error() {
+    fn the_sessions_cookie_is_sent_back_over_the_same_connection_and_a_refusal_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let door = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             let mut stream = BufReader::new(stream);
             let mut cookies = Vec::new();
-            for head in ["200 OK\r\nSet-Cookie: a=1; Path=/", "404 Not Found"] {
+            for head in [SIGNED_IN, "404 Not Found"] {
                 loop {
                     let mut line = String::new();
                     stream.read_line(&mut line).unwrap();
@@ -138,6 +142,6 @@ mod tests {
         assert_eq!(client.get("/a").unwrap(), b"hi");
         let refused = client.get("/b").unwrap_err().to_string();
         assert!(refused.contains("404 hi"), "{refused}");
-        assert_eq!(server.join().unwrap(), ["Cookie:", "Cookie: a=1"]);
+        assert_eq!(server.join().unwrap(), ["Cookie:", "Cookie: shop_session=1"]);
     }
 }
