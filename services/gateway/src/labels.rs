@@ -1,7 +1,7 @@
 //! Labels that are interned for every request, injected as a fault. Interning is sound while there are few different
 //! labels; with the whole address of each request in them, there is a new one every time.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use services_kit::Fault;
 use services_kit::faults::pieces;
@@ -10,10 +10,11 @@ use services_kit::faults::pieces;
 /// padded.
 pub const LABEL_BYTES: usize = 1024;
 
-/// Fault `label-explosion`: interns a label for each request, for ever.
+/// Fault `label-explosion`: interns a label for each request, for ever. In order, not hashed: a table that doubles would
+/// hash all that it holds anew, and the rate be none while it does.
 #[derive(Default)]
 pub struct LabelExplosion {
-    labels: HashSet<Box<str>>,
+    labels: BTreeSet<Box<str>>,
     requests: u64,
 }
 
@@ -29,12 +30,10 @@ impl Fault for LabelExplosion {
 /// Keeps the label of a request. No two are the same and none is ever removed: this is the leak, and the function a
 /// report must name. Not inlined, so that it is a frame of its own in every build.
 #[inline(never)]
-pub fn intern(labels: &mut HashSet<Box<str>>, request: u64) {
+pub fn intern(labels: &mut BTreeSet<Box<str>>, request: u64) {
     let mut label = String::with_capacity(LABEL_BYTES);
     label.push_str(&format!("/api/products?request={request}"));
-    while label.len() < LABEL_BYTES {
-        label.push('&');
-    }
+    label.push_str(&"&".repeat(LABEL_BYTES.saturating_sub(label.len())));
     labels.insert(label.into_boxed_str());
 }
 

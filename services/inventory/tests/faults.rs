@@ -77,17 +77,21 @@ impl Program {
         assert_eq!(answer.status().as_u16(), 200);
     }
 
-    /// Polls until this much more is resident than `before`, and gives the time it took.
-    async fn until_grown(&self, before: f64, by: f64) -> Duration {
-        let started = Instant::now();
+    /// Polls until this much more is resident than `before`; how much that is, and when it was.
+    async fn until_grown(&self, before: f64, by: f64) -> (f64, Instant) {
         let grown = async {
             let mut ticks = interval(Duration::from_millis(20));
-            while self.resident() < before + by {
+            loop {
                 ticks.tick().await;
+                let asked = Instant::now();
+                let now = self.resident();
+                if now >= before + by {
+                    // The answer is from half-way between.
+                    return (now, asked + asked.elapsed() / 2);
+                }
             }
         };
-        timeout(Duration::from_secs(60), grown).await.expect("the fault grows");
-        started.elapsed()
+        timeout(Duration::from_secs(60), grown).await.expect("the fault grows")
     }
 
     /// The most resident at any look within `window`.
@@ -110,14 +114,14 @@ async fn fragmentation_takes_pages_at_the_rate_it_was_given_and_stops_when_told(
         // Pages that are free already are taken first.
         let start = program.resident();
         program.set("fragmentation", rate).await;
-        program.until_grown(start, rate).await;
-        let (before, allocated) = (program.resident(), program.allocated().await);
-        let took = program.until_grown(before, rate * 3.0).await;
-        let grown = program.resident() - before;
-        let measured = grown / took.as_secs_f64();
+        let (early, began) = program.until_grown(start, rate).await;
+        let allocated = program.allocated().await;
+        let (late, ended) = program.until_grown(early, rate * 3.0).await;
+        let measured = (late - early) / (ended - began).as_secs_f64();
         assert!((0.8..1.2).contains(&(measured / rate)), "{measured} at a rate of {rate}");
         program.set("fragmentation", 0.0).await;
         let used = program.allocated().await - allocated;
+        let grown = program.resident() - early;
         assert!(used < grown * 0.25, "{used} of {grown} is in use");
         let stopped = program.resident();
         let most = program.most_within(Duration::from_millis(500)).await;

@@ -78,17 +78,21 @@ impl Program {
         assert_eq!(answer.status().as_u16(), 200);
     }
 
-    /// Polls until this much more is allocated than `before`, and gives the time it took.
-    async fn until_grown(&self, before: f64, by: f64) -> Duration {
-        let started = Instant::now();
+    /// Polls until this much more is allocated than `before`; how much that is, and when it was.
+    async fn until_grown(&self, before: f64, by: f64) -> (f64, Instant) {
         let grown = async {
             let mut ticks = interval(Duration::from_millis(20));
-            while self.allocated().await < before + by {
+            loop {
                 ticks.tick().await;
+                let asked = Instant::now();
+                let now = self.allocated().await;
+                if now >= before + by {
+                    // The answer is from half-way between.
+                    return (now, asked + asked.elapsed() / 2);
+                }
             }
         };
-        timeout(Duration::from_secs(30), grown).await.expect("the fault grows");
-        started.elapsed()
+        timeout(Duration::from_secs(30), grown).await.expect("the fault grows")
     }
 
     /// The most allocated at any look within `window`.
@@ -110,11 +114,12 @@ async fn the_reference_cycle_leaks_at_the_rate_it_was_given_and_stops_when_told(
     for rate in [5.0 * MIB, 50.0 * MIB] {
         let (before, resident) = (program.allocated().await, program.resident());
         program.set("reference-cycle", rate).await;
-        let took = program.until_grown(before, rate * 1.5).await;
-        let grown = program.allocated().await - before;
-        let measured = grown / took.as_secs_f64();
+        let (early, began) = program.until_grown(before, 0.0).await;
+        let (late, ended) = program.until_grown(early, rate * 1.5).await;
+        let measured = (late - early) / (ended - began).as_secs_f64();
         assert!((0.8..1.2).contains(&(measured / rate)), "{measured} at a rate of {rate}");
         program.set("reference-cycle", 0.0).await;
+        let grown = program.allocated().await - before;
         let resident = program.resident() - resident;
         assert!((0.9..1.2).contains(&(resident / grown)), "{resident} resident of {grown}");
         let stopped = program.allocated().await;
