@@ -16,12 +16,13 @@
 //! All calls block; in async code call them in `spawn_blocking`, or before it matters.
 
 mod kind;
+mod ports;
 mod process;
 mod shop;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -110,7 +111,8 @@ impl Engine {
             .prefix(kind.name())
             .tempdir()
             .map_err(EngineError::io("a temporary directory"))?;
-        let ports = free_ports().map_err(EngineError::io("free ports"))?;
+        let ports = ports::free(3).map_err(EngineError::io("free ports"))?;
+        let ports = [ports[0], ports[1], ports[2]];
         kind.prepare(directory.path())?;
         let mut engine = Self { kind, directory, ports, process: None };
         engine.start()?;
@@ -186,13 +188,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Ports that were free a moment ago. All are held until all are known, so that they differ.
-fn free_ports() -> io::Result<[u16; 3]> {
-    let [one, two, three] = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)));
-    let (one, two, three) = (one?, two?, three?);
-    Ok([one.local_addr()?.port(), two.local_addr()?.port(), three.local_addr()?.port()])
 }
 
 /// The last 2 KiB of a log; what cannot be read is said instead.

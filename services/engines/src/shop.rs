@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{POLL, tail};
+use crate::{POLL, ports, tail};
 
 /// The services in the order of their ports, each with the variables that it alone knows.
 const SERVICES: [(&str, &[&str]); 7] = [
@@ -332,12 +332,8 @@ fn addresses() -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
     if usual.iter().all(|(public, admin)| free(public) && free(admin)) {
         return Ok(usual);
     }
-    // All are held at once, so that no two are the same.
-    let held: Vec<TcpListener> =
-        (0..2 * SERVICES.len()).map(|_| TcpListener::bind(at(0))).collect::<Result<_, _>>()?;
-    let found: Vec<SocketAddr> =
-        held.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    Ok(found.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+    let found = ports::free(2 * SERVICES.len())?;
+    Ok(found.chunks_exact(2).map(|pair| (at(pair[0]), at(pair[1]))).collect())
 }
 
 #[cfg(test)]
