@@ -4,11 +4,11 @@ mod check;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::routing::{MethodRouter, get};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::Ref;
-use utoipa::openapi::{Content, InfoBuilder, OpenApi, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, InfoBuilder, OpenApi, RefOr, Response, ResponseBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -75,13 +75,28 @@ impl Api {
         ErrorBody::schemas(&mut further);
         schemas.extend(further);
         for (_, _, operation) in operations(&mut document) {
-            let error = Content::new(Some(RefOr::Ref(Ref::from_schema_name(ErrorBody::name()))));
-            let error = ResponseBuilder::new()
-                .description("Refused or failed; the code says why.")
-                .content("application/json", error);
-            operation.responses.responses.insert("default".to_owned(), error.build().into());
+            let error = ResponseBuilder::new().description("Refused or failed; the code says why.");
+            let responses = &mut operation.responses.responses;
+            responses.insert("default".to_owned(), error.build().into());
+            responses.iter_mut().for_each(|(status, response)| complete(status, response));
         }
         (router.merge(self.pages), document)
+    }
+}
+
+/// What goes without saying in a handler's words, and not in a document: that every error has the shop's form, and, as
+/// OpenAPI asks for, a description of each answer.
+fn complete(status: &str, response: &mut RefOr<Response>) {
+    let RefOr::T(response) = response else { return };
+    let status = status.parse().ok().and_then(|status: u16| StatusCode::from_u16(status).ok());
+    if response.description.is_empty() {
+        let reason = status.and_then(|status| status.canonical_reason());
+        reason.unwrap_or_default().clone_into(&mut response.description);
+    }
+    let failed = status.is_none_or(|status| status.is_client_error() || status.is_server_error());
+    if failed && response.content.is_empty() {
+        let error = Content::new(Some(RefOr::Ref(Ref::from_schema_name(ErrorBody::name()))));
+        response.content.insert("application/json".to_owned(), error.into());
     }
 }
 

@@ -152,7 +152,10 @@ fn no_order() -> ApiError {
 #[utoipa::path(
     post,
     path = "/orders",
-    params(("Idempotency-Key" = String, Header, description = "1 to 64 letters, digits, `-` or `_`.")),
+    params((
+        "Idempotency-Key" = String, Header, pattern = "^[A-Za-z0-9_-]{1,64}$",
+        description = "Made up for each order.", example = "0f8e4c5a",
+    )),
     request_body = Request,
     responses((status = 202, body = Accepted)),
 )]

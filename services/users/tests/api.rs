@@ -217,6 +217,8 @@ async fn a_profile_changes_where_it_is_told_and_nowhere_else() {
         json!({ "address": { "street": "Alder Lane 1" } }),
         json!({ "address": { "street": "", "city": "C", "postcode": "T12", "country": "I" } }),
         json!({ "name": "a\u{0}b" }),
+        json!({ "name": null }),
+        json!(["Eve", null]),
         json!({ "email": "eve@example.org" }),
     ] {
         let (status, answer) = users.me(Method::PATCH, id, wrong.clone()).await;

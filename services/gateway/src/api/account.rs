@@ -30,8 +30,8 @@ pub(super) async fn profile(
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileChange {
     /// Stays if it is not there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// Stays if it is not there; is forgotten if it is null.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -39,9 +39,13 @@ pub(super) struct ProfileChange {
     address: Option<Option<Address>>,
 }
 
-/// Tells what is null from what is not there.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Address>>, D::Error> {
-    Option::deserialize(from).map(Some)
+/// Takes null for a value like any other, and not for what is not there.
+fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// Changes name or address.

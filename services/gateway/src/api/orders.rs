@@ -63,7 +63,10 @@ struct Placement<'a> {
     post,
     path = "/api/orders",
     params(
-        ("Idempotency-Key" = String, Header, description = "1 to 64 letters, digits, `-` or `_`."),
+        (
+            "Idempotency-Key" = String, Header, pattern = "^[A-Za-z0-9_-]{1,64}$",
+            description = "Made up for each order.", example = "0f8e4c5a",
+        ),
         ("X-CSRF-Token" = String, Header, description = "Of the session."),
     ),
     request_body = Checkout,
@@ -104,7 +107,7 @@ pub(super) async fn place(
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     /// `next` of the page before.
-    cursor: Option<String>,
+    cursor: Option<Uuid>,
     /// How many to list at most.
     #[param(minimum = 1, maximum = 50)]
     limit: Option<u32>,
@@ -122,8 +125,8 @@ pub(super) async fn list(
     signed: Signed,
     Query(page): Query<Page>,
 ) -> Result<Json<Orders>, ApiError> {
-    let limit = page.limit.map(|limit| limit.to_string());
-    let pairs = [("cursor", page.cursor.as_deref()), ("limit", limit.as_deref())];
+    let (cursor, limit) = (page.cursor.map(|id| id.to_string()), page.limit.map(|n| n.to_string()));
+    let pairs = [("cursor", cursor.as_deref()), ("limit", limit.as_deref())];
     let call = shop.client(Peer::Orders).get(&with_query("/orders", &pairs));
     upstream::read(call.for_customer(signed.id())).await.map(Json)
 }

@@ -57,6 +57,12 @@ fn wrong(method: &Method, path: &str, operation: &Value, status: u16) -> Option<
     if success && known.get(status.to_string()).is_none() {
         return Some(format!("{method} {path}: answers {status}, which is not documented"));
     }
+    let undescribed = |answer: &&Value| answer["description"].as_str().is_none_or(str::is_empty);
+    if let Some(answer) =
+        known.as_object().into_iter().flat_map(|all| all.values()).find(undescribed)
+    {
+        return Some(format!("{method} {path}: an answer has no words: {answer}"));
+    }
     (status >= 500).then(|| format!("{method} {path}: answers {status}"))
 }
 
