@@ -19,6 +19,7 @@ async fn everything(stage: &mut Stage) {
     store::values_of_every_kind_come_back(stage).await;
     store::what_is_not_done_never_was(stage).await;
     store::what_follows_a_commit_is_done_once_and_after_it(stage).await;
+    store::a_caller_who_goes_away_leaves_no_transaction_behind(stage).await;
     store::processes_that_start_at_once_migrate_once(stage).await;
     store::writers_of_one_row_wait_for_each_other(stage).await;
     store::a_conflict_is_told_from_a_mistake(stage).await;

@@ -117,16 +117,25 @@ impl Database {
         };
         let mut tries = 0;
         let inner = loop {
-            // IMMEDIATE: a transaction that reads first and then finds another writer could only be given up.
-            let begin = self.dialect.pick("BEGIN IMMEDIATE", "BEGIN");
             tries += 1;
-            match self.pool.begin_with(begin).await {
+            match self.begun().await {
                 // The database may have been restarted: every idle connection is then dead, and goes when tried.
                 Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) if tries <= CONNECTIONS => {}
                 begun => break begun?,
             }
         };
         Ok(Tx { inner, database: self.clone(), events: false, after: Vec::new(), _turn: turn })
+    }
+
+    /// In a task of its own, which goes on when the caller is given up, as a request is whose client hangs up: sqlx rolls
+    /// back what has begun, but forgets a BEGIN that is not answered yet, and would put its connection back into the
+    /// pool in the middle of a transaction.
+    async fn begun(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        // IMMEDIATE: a transaction that reads first and then finds another writer could only be given up.
+        let begin = self.dialect.pick("BEGIN IMMEDIATE", "BEGIN");
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(begin).await });
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 }
 

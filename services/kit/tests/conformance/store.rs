@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use services_kit::outbox::Outbox;
 use services_kit::store::{Database, Migration, StoreError};
 use sqlx::Row as _;
+use tokio::time::timeout;
 
 use crate::stage::{Stage, number, until};
 
@@ -39,6 +41,29 @@ pub(crate) async fn processes_that_start_at_once_migrate_once(stage: &mut Stage)
     }
     let steps = number(&stores[0], "SELECT COUNT(*) FROM _sqlx_migrations").await;
     assert_eq!(steps, Some(4), "two of the kit, two of its own");
+}
+
+/// As when clients hang up: at any moment, also between BEGIN and its answer.
+pub(crate) async fn a_caller_who_goes_away_leaves_no_transaction_behind(stage: &mut Stage) {
+    if stage.postgres.is_none() {
+        return;
+    }
+    let store = &opened(stage).await;
+    let work = || {
+        store.transaction(|mut tx| async move {
+            sqlx::query("SELECT 1").execute(tx.conn()).await?;
+            Ok::<_, StoreError>(tx.done(()))
+        })
+    };
+    // Short of the time after which Postgres itself ends such a session.
+    let soon = Duration::from_secs(10);
+    let open = "SELECT COUNT(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    for step in 1..=20 {
+        timeout(Duration::from_micros(100 * step), join_all((0..10).map(|_| work()))).await.ok();
+        let none = until("none is open", || async { number(store, open).await == Some(0) });
+        timeout(soon, none).await.unwrap();
+    }
 }
 
 pub(crate) async fn what_follows_a_commit_is_done_once_and_after_it(stage: &mut Stage) {

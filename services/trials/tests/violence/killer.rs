@@ -15,7 +15,7 @@ const DEAD: std::ops::Range<u64> = 0..500;
 const ALIVE: std::ops::Range<u64> = 300..2000;
 
 /// How long a server lives, in milliseconds; dead it is for as long as it takes to start.
-const SERVED: std::ops::Range<u64> = 2000..5000;
+const SERVED: std::ops::Range<u64> = 5000..10_000;
 
 type Deaths = BTreeMap<&'static str, u32>;
 
@@ -39,13 +39,15 @@ impl Killer {
     pub(crate) fn rage(&mut self, calm: &AtomicBool) {
         let Self { shop, engines, seed, .. } = self;
         let mut seeds = ChaCha8Rng::seed_from_u64(*seed);
+        // With servers that die as well, nothing would be up at once for long.
+        let slow = if engines.is_empty() { 1 } else { 2 };
         self.deaths = std::thread::scope(|scope| {
             let mut servers = Vec::new();
             for (name, engine) in engines {
                 let random = ChaCha8Rng::from_rng(&mut seeds);
                 servers.push((*name, scope.spawn(move || kill_server(engine, random, calm))));
             }
-            let mut deaths = kill_services(shop, ChaCha8Rng::from_rng(&mut seeds), calm);
+            let mut deaths = kill_services(shop, ChaCha8Rng::from_rng(&mut seeds), slow, calm);
             for (name, server) in servers {
                 deaths.insert(name, server.join().unwrap());
             }
@@ -63,7 +65,7 @@ impl Killer {
 }
 
 /// In rounds, in each of which every service dies once.
-fn kill_services(shop: &mut Shop, mut random: ChaCha8Rng, calm: &AtomicBool) -> Deaths {
+fn kill_services(shop: &mut Shop, mut random: ChaCha8Rng, slow: u64, calm: &AtomicBool) -> Deaths {
     let mut deaths = Deaths::new();
     let mut round = Vec::new();
     while !calm.load(Ordering::Relaxed) {
@@ -77,7 +79,7 @@ fn kill_services(shop: &mut Shop, mut random: ChaCha8Rng, calm: &AtomicBool) -> 
         *deaths.entry(victim).or_default() += 1;
         sleep(Duration::from_millis(random.random_range(DEAD)));
         shop.open(victim).unwrap();
-        sleep(Duration::from_millis(random.random_range(ALIVE)));
+        sleep(Duration::from_millis(slow * random.random_range(ALIVE)));
     }
     deaths
 }
