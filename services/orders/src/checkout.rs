@@ -153,7 +153,14 @@ impl Checkout {
         let owner = &Owner::customer(customer);
         let cart = &cart::lines(&self.store, owner).await?;
         let lines = self.lines(cart);
-        let (lines, person) = try_join!(lines, self.person(customer))?;
+        let (lines, person) = match try_join!(lines, self.person(customer)) {
+            Ok(found) => found,
+            // Another request with this key may have ordered meanwhile, and taken the last of something.
+            Err(refused) => {
+                let answer = self.answered(customer, key, hash).await?.ok_or(refused)?;
+                return Ok(Outcome { text: answer.given()?, new: false });
+            }
+        };
         if lines.is_empty() {
             return self.nothing(customer, key, hash, owner, cart).await;
         }

@@ -50,7 +50,8 @@ impl Default for ShopArgs {
 const LEAST_BROWSING: f64 = 0.5;
 /// Of pgbench's transactions, the shop's orders.
 const LEAST_ORDERS: f64 = 1.0 / 3.0;
-/// Of the figures without profiling.
+/// Of the figures without profiling. CPU time of the services, in which one run differs from the next by a percent where
+/// requests per second differ by ten; and none of it is the database's, the broker's or the load's.
 const MOST_COST: f64 = 0.03;
 
 pub(super) fn run(args: &ShopArgs) -> Result<(bool, Value)> {
@@ -69,7 +70,7 @@ fn report(args: &ShopArgs, browsed: &[browse::Turn], ordered: &[orders::Turn]) -
     let claims = [
         Claim::least(
             "browsing, requests/s: gateway of bare handler",
-            browsed.iter().map(|turn| (turn.on, turn.bare)),
+            browsed.iter().map(|turn| (turn.on.reached, turn.bare)),
             LEAST_BROWSING,
         ),
         Claim::least(
@@ -82,13 +83,13 @@ fn report(args: &ShopArgs, browsed: &[browse::Turn], ordered: &[orders::Turn]) -
             ordered.iter().map(|turn| (turn.on.accepted, turn.pgbench)),
         ),
         Claim::least(
-            "browsing, requests/s: profiled of not profiled",
-            browsed.iter().map(|turn| (turn.on, turn.off)),
+            "browsing, requests per CPU s of the services: profiled of not profiled",
+            browsed.iter().map(|turn| (turn.on.per_cpu, turn.off.per_cpu)),
             1.0 - MOST_COST,
         ),
         Claim::least(
-            "orders/s until notified: profiled of not profiled",
-            ordered.iter().map(|turn| (turn.on.notified, turn.off.notified)),
+            "orders per CPU s of the services: profiled of not profiled",
+            ordered.iter().map(|turn| (turn.on.per_cpu, turn.off.per_cpu)),
             1.0 - MOST_COST,
         ),
     ];

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::ShopArgs;
 use super::client::Client;
-use super::stage::Stage;
+use super::stage::{Stage, cpu};
 use crate::sh;
 
 const DEADLINE: Duration = Duration::from_secs(900);
@@ -39,12 +39,21 @@ function done(summary)
 end
 "#;
 
-/// Requests per second in one turn.
+/// What was reached in one turn, in requests per second.
 #[derive(Debug, Serialize)]
 pub(super) struct Turn {
     pub(super) bare: f64,
-    pub(super) on: f64,
-    pub(super) off: f64,
+    pub(super) on: Speed,
+    pub(super) off: Speed,
+}
+
+/// Of a shop in one turn.
+#[derive(Debug, Serialize)]
+pub(super) struct Speed {
+    /// Requests per second.
+    pub(super) reached: f64,
+    /// Requests per second of CPU time of the services.
+    pub(super) per_cpu: f64,
 }
 
 /// Takes turns.
@@ -61,16 +70,26 @@ pub(super) fn measure(stage: &Stage, args: &ShopArgs) -> Result<Vec<Turn>> {
     for round in 0..args.rounds {
         let [bare, on, off] = doors;
         let wrk = |door| wrk(&script, &paths, door, args.visitors, args.browse_seconds);
-        let bare = wrk(bare)?;
+        let browse = |shop, door| -> Result<Speed> {
+            let before = cpu(shop)?;
+            let requests = wrk(door)?;
+            let used = cpu(shop)? - before;
+            let per_cpu = requests.number / used;
+            Ok(Speed { reached: requests.per_second, per_cpu })
+        };
+        let bare = wrk(bare)?.per_second;
         // Whoever is second finds another machine than the first.
         let (on, off) = if round % 2 == 0 {
-            let on = wrk(on)?;
-            (on, wrk(off)?)
+            let on = browse(&stage.on, on)?;
+            (on, browse(&stage.off, off)?)
         } else {
-            let off = wrk(off)?;
-            (wrk(on)?, off)
+            let off = browse(&stage.off, off)?;
+            (browse(&stage.on, on)?, off)
         };
-        eprintln!("browsing, requests/s: bare {bare:.0}, profiled {on:.0}, not profiled {off:.0}");
+        eprintln!(
+            "browsing, requests/s: bare {bare:.0}, profiled {:.0} ({:.0} per CPU s), not profiled {:.0} ({:.0})",
+            on.reached, on.per_cpu, off.reached, off.per_cpu
+        );
         turns.push(Turn { bare, on, off });
     }
     Ok(turns)
@@ -104,21 +123,33 @@ fn visits<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     rounds.flat_map(|(products, list)| products.iter().chain([list]).copied()).collect()
 }
 
-fn wrk(script: &Path, paths: &Path, door: SocketAddr, visitors: u16, seconds: u16) -> Result<f64> {
+fn wrk(
+    script: &Path,
+    paths: &Path,
+    door: SocketAddr,
+    visitors: u16,
+    seconds: u16,
+) -> Result<Requests> {
     let mut command = Command::new("wrk");
     command.args(["-t", "1", "-c", &visitors.to_string(), "-d", &format!("{seconds}s"), "-s"]);
     command.arg(script).arg(format!("http://{door}")).arg("--").arg(paths);
     let said = sh::capture(&mut command, DEADLINE)?;
-    per_second(&said).with_context(|| format!("wrk at {door}:\n{said}"))
+    requests(&said).with_context(|| format!("wrk at {door}:\n{said}"))
 }
 
-/// Requests per second, if none failed.
-fn per_second(said: &str) -> Result<f64> {
+#[derive(Debug, PartialEq)]
+struct Requests {
+    number: f64,
+    per_second: f64,
+}
+
+/// What wrk's script says, if no request failed.
+fn requests(said: &str) -> Result<Requests> {
     let line = said.lines().find_map(|line| line.strip_prefix("browsed ")).context("no figures")?;
     let figures: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-    let [requests, microseconds, failed] = figures[..] else { anyhow::bail!("not three figures") };
+    let [number, microseconds, failed] = figures[..] else { anyhow::bail!("not three figures") };
     ensure!(failed == 0.0, "{failed} requests failed");
-    Ok(requests / microseconds * 1e6)
+    Ok(Requests { number, per_second: number / microseconds * 1e6 })
 }
 
 #[cfg(test)]
@@ -137,8 +168,9 @@ mod tests {
 
     #[test]
     fn requests_that_fail_are_no_throughput() {
-        assert_eq!(per_second("Running\nbrowsed 3000 2000000 0\n").unwrap(), 1500.0);
-        assert!(per_second("browsed 3000 2000000 1\n").is_err());
-        assert!(per_second("Running\n").is_err());
+        let expected = Requests { number: 3000.0, per_second: 1500.0 };
+        assert_eq!(requests("Running\nbrowsed 3000 2000000 0\n").unwrap(), expected);
+        assert!(requests("browsed 3000 2000000 1\n").is_err());
+        assert!(requests("Running\n").is_err());
     }
 }

@@ -14,7 +14,7 @@ use services_engines::Shop;
 
 use super::ShopArgs;
 use super::client::Client;
-use super::stage::Stage;
+use super::stage::{Stage, cpu};
 use crate::http;
 
 /// How long what was accepted may take to be notified.
@@ -33,6 +33,8 @@ pub(super) struct Speed {
     pub(super) accepted: f64,
     /// Until the last was notified.
     pub(super) notified: f64,
+    /// Until the last was notified, orders per second of CPU time of the services.
+    pub(super) per_cpu: f64,
 }
 
 /// What was reached in one turn.
@@ -48,23 +50,23 @@ pub(super) struct Turn {
 pub(super) fn measure(stage: &mut Stage, args: &ShopArgs) -> Result<Vec<Turn>> {
     let mut on = Crowd::gather(&stage.on, &stage.products, args.customers)?;
     let mut off = Crowd::gather(&stage.off, &stage.products, args.customers)?;
-    on.order_for(WARM_UP)?;
-    off.order_for(WARM_UP)?;
+    on.order_for(&stage.on, WARM_UP)?;
+    off.order_for(&stage.off, WARM_UP)?;
     stage.analyze()?;
     let mut turns = Vec::new();
     for round in 0..args.rounds {
         let pgbench = stage.pgbench(args.customers, args.order_seconds)?;
         // Whoever is second finds another machine than the first.
         let (on, off) = if round % 2 == 0 {
-            let on = on.order_for(args.order_seconds)?;
-            (on, off.order_for(args.order_seconds)?)
+            let on = on.order_for(&stage.on, args.order_seconds)?;
+            (on, off.order_for(&stage.off, args.order_seconds)?)
         } else {
-            let off = off.order_for(args.order_seconds)?;
-            (on.order_for(args.order_seconds)?, off)
+            let off = off.order_for(&stage.off, args.order_seconds)?;
+            (on.order_for(&stage.on, args.order_seconds)?, off)
         };
         eprintln!(
-            "orders/s: pgbench {pgbench:.0}, profiled {:.0} accepted and {:.0} notified, not profiled {:.0} and {:.0}",
-            on.accepted, on.notified, off.accepted, off.notified
+            "orders/s: pgbench {pgbench:.0}, profiled {:.0} accepted and {:.0} notified ({:.0} per CPU s), not profiled {:.0} and {:.0} ({:.0})",
+            on.accepted, on.notified, on.per_cpu, off.accepted, off.notified, off.per_cpu
         );
         turns.push(Turn { pgbench, on, off });
     }
@@ -101,8 +103,8 @@ impl Crowd {
         Ok(Self { customers, counters })
     }
 
-    fn order_for(&mut self, seconds: u16) -> Result<Speed> {
-        let before = self.notified()?;
+    fn order_for(&mut self, shop: &Shop, seconds: u16) -> Result<Speed> {
+        let (before, used) = (self.notified()?, cpu(shop)?);
         let began = Instant::now();
         let until = began + Duration::from_secs(seconds.into());
         let accepted: usize = thread::scope(|scope| {
@@ -131,7 +133,11 @@ impl Crowd {
             thread::sleep(LOOK);
         }
         let per_second = |took: Duration| accepted as f64 / took.as_secs_f64();
-        Ok(Speed { accepted: per_second(ordered), notified: per_second(began.elapsed()) })
+        Ok(Speed {
+            accepted: per_second(ordered),
+            notified: per_second(began.elapsed()),
+            per_cpu: accepted as f64 / (cpu(shop)? - used),
+        })
     }
 
     /// How many orders the shop has notified since it was opened.
