@@ -11,6 +11,7 @@ mod shop;
 mod soak;
 mod test;
 mod tidy;
+mod visitor;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -42,10 +42,6 @@ pub(crate) const PROMETHEUS: [Package; 1] = [Package {
     why: "evaluates alert rules",
 }];
 
-/// What shops in the shop.
-pub(crate) const CURL: [Package; 1] =
-    [Package { name: "curl", probe: &["curl", "--version"], why: "the lab's customer" }];
-
 /// What makes pictures for documents small.
 pub(crate) const PICTURES: [Package; 1] = [Package {
     name: "pngquant",

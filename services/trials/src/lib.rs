@@ -1,6 +1,7 @@
 //! What trials of the whole shop have in common: the shipped programs, opened over stores of their own.
 
 pub mod browser;
+pub mod visitor;
 
 use std::path::PathBuf;
 

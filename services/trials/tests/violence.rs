@@ -10,8 +10,6 @@
 
 #[path = "violence/balance.rs"]
 mod balance;
-#[path = "violence/browser.rs"]
-mod browser;
 #[path = "violence/customer.rs"]
 mod customer;
 #[path = "violence/killer.rs"]
@@ -28,12 +26,12 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use reqwest::Client;
 use services_engines::{Engine, Shop};
+use services_trials::visitor::{PATIENCE, Visitor};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::balance::Balance;
-use crate::browser::Browser;
 use crate::customer::{Customer, Met, Plan, Shelves};
 use crate::killer::Killer;
 use crate::stores::Stores;
@@ -97,7 +95,7 @@ async fn trial(engines: BTreeMap<&'static str, Engine>, urls: &[(&str, String)])
 
     let began = Instant::now();
     let before = stores.stock().await;
-    let http = Client::builder().timeout(browser::PATIENCE).build().unwrap();
+    let http = Client::builder().timeout(PATIENCE).build().unwrap();
     let door = format!("http://{}", open.shop.door());
     let plans = plans(seed, &Shelves::of(&before));
     let customers = register(&http, &door, plans).await;
@@ -174,7 +172,7 @@ async fn register(http: &Client, door: &str, plans: Vec<Plan>) -> Vec<Customer> 
         async move {
             let email = format!("customer-{number}@example.org");
             Customer::new(
-                Browser::register(http, door, turns, &email)
+                Visitor::register(http, door, turns, &email)
                     .await
                     .unwrap_or_else(|refused| panic!("{refused}")),
                 plan,

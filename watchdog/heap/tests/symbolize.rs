@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watchdog_core::culprit::growth::Digest;
 use watchdog_core::profile::{Frame, Mapping, Profile, StackSample};
@@ -136,6 +136,10 @@ fn stand_still() {
 
 /// Starts a copy of this program and waits until it says where its function is.
 fn start_copy(dir: &Path) -> (Child, PathBuf, u64) {
+    // One after the other: a child that is forked while another copy is being written holds that file open until it has
+    // become its own program, and a file that is open for writing cannot be started.
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let copy = dir.join("shop service");
     fs::copy(env::current_exe().expect("a program"), &copy).expect("copied");
     let mut child = Command::new(&copy)
@@ -144,6 +148,7 @@ fn start_copy(dir: &Path) -> (Child, PathBuf, u64) {
         .stdout(Stdio::piped())
         .spawn()
         .expect("started");
+    drop(turn);
     let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let entry = lines
         .map_while(Result::ok)

@@ -6,7 +6,6 @@
 //! figures of the same minute.
 
 mod browse;
-mod client;
 mod orders;
 mod spread;
 mod stage;

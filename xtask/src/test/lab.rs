@@ -61,7 +61,7 @@ impl Lab {
         let bystanders = Bystanders::start(folder.path())?;
         let mut shop = Shop::start(&release::directory(), &folder.path().join("shop"), &[])?;
         shop.wait_until_ready()?;
-        let customer = Customer::arrive(shop.door(), folder.path())?;
+        let customer = Customer::arrive(shop.door())?;
         let visitors = Visitors::start(replicas.each_ref().map(|replica| replica.public));
         Ok(Self {
             replicas,

@@ -7,8 +7,8 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
+use services_trials::visitor::{Refused, Visitor};
 
-use crate::browser::{Browser, Refused};
 use crate::stores::Stock;
 
 /// Units below which a product is scarce: with some it runs out.
@@ -102,22 +102,22 @@ pub(crate) enum Met {
 }
 
 pub(crate) struct Customer {
-    pub(crate) browser: Browser,
+    pub(crate) visitor: Visitor,
     pub(crate) plan: Plan,
     /// What is not as it should be.
     pub(crate) wrong: Vec<String>,
 }
 
 impl Customer {
-    pub(crate) fn new(browser: Browser, plan: Plan) -> Self {
-        Self { browser, plan, wrong: Vec::new() }
+    pub(crate) fn new(visitor: Visitor, plan: Plan) -> Self {
+        Self { visitor, plan, wrong: Vec::new() }
     }
 
     pub(crate) async fn buys(&mut self) -> Met {
         for (product, quantity) in &self.plan.basket {
             let (path, body) =
                 (format!("/api/cart/items/{product}"), json!({ "quantity": quantity }));
-            match self.browser.insist(Method::PUT, &path, &body, None).await {
+            match self.visitor.insist(Method::PUT, &path, &body, None).await {
                 Err(refused) if refused.code != "out_of_stock" => {
                     self.wrong.push(format!("{path}: {refused}"));
                 }
@@ -164,7 +164,7 @@ impl Customer {
     async fn orders(&self) -> Result<Value, Refused> {
         loop {
             let (body, key) = (self.checkout(), Some(self.plan.key.as_str()));
-            match self.browser.insist(Method::POST, "/api/orders", &body, key).await {
+            match self.visitor.insist(Method::POST, "/api/orders", &body, key).await {
                 // What was put there without an answer got there late. The page shows the cart, and they order again.
                 Err(refused) if refused.code == "cart_changed" => {}
                 answer => return answer,
@@ -174,7 +174,7 @@ impl Customer {
 
     async fn orders_once(&self) -> Result<Value, Refused> {
         let key = Some(self.plan.key.as_str());
-        self.browser.ask(Method::POST, "/api/orders", &self.checkout(), key).await
+        self.visitor.ask(Method::POST, "/api/orders", &self.checkout(), key).await
     }
 
     fn checkout(&self) -> Value {
@@ -190,7 +190,7 @@ impl Customer {
 
     async fn cancels(&mut self, order: &str) -> bool {
         let path = format!("/api/orders/{order}/cancel");
-        match self.browser.insist(Method::POST, &path, &Value::Null, None).await {
+        match self.visitor.insist(Method::POST, &path, &Value::Null, None).await {
             Ok(_) => true,
             Err(refused) => {
                 if refused.code != "too_late" {
@@ -212,7 +212,7 @@ impl Customer {
     }
 
     pub(crate) async fn list(&self, path: &str) -> Vec<Value> {
-        let answer = self.browser.insist(Method::GET, path, &Value::Null, None).await.unwrap();
+        let answer = self.visitor.insist(Method::GET, path, &Value::Null, None).await.unwrap();
         answer["items"].as_array().unwrap().clone()
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -26,9 +28,12 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let process = Program::start(Command::new("sleep").arg("600"));
         let (data, rules) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        // Under a name of its own: when it ends, the next of its name is watched, and other tests sleep as well.
+        let program = data.path().join(data.path().file_name().expect("a name"));
+        symlink("/bin/sleep", &program).expect("a link");
+        let process = Program::start(Command::new(&program).arg0("sleep").arg("600"));
         learned(data.path(), "job");
         Self { process, data, rules }
     }

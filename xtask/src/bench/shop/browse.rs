@@ -11,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::ShopArgs;
-use super::client::Client;
 use super::stage::{Stage, cpu};
 use crate::sh;
+use crate::visitor::Visitor;
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -97,9 +97,9 @@ pub(super) fn measure(stage: &Stage, args: &ShopArgs) -> Result<Vec<Turn>> {
 
 /// That a door answers as much as the others for each path. Another shop has other figures of what is in stock.
 fn same(stage: &Stage, door: SocketAddr) -> Result<()> {
-    let mut client = Client::visit(door)?;
+    let mut visitor = Visitor::visit(door)?;
     for (path, answer) in &stage.answers {
-        let other: serde_json::Value = serde_json::from_slice(&client.get(path)?)?;
+        let other: serde_json::Value = serde_json::from_slice(&visitor.get(path)?)?;
         let items = |of: &serde_json::Value| of["items"].as_array().map(Vec::len);
         let same = items(&other) == items(answer) && other["name"] == answer["name"];
         ensure!(same, "{path} is another at {door}");

@@ -13,9 +13,9 @@ use serde::Serialize;
 use services_engines::Shop;
 
 use super::ShopArgs;
-use super::client::Client;
 use super::stage::{Stage, cpu};
 use crate::http;
+use crate::visitor::Visitor;
 
 /// How long what was accepted may take to be notified.
 const NOTIFIED: Duration = Duration::from_secs(60);
@@ -23,8 +23,8 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Seconds of ordering before it counts.
 const WARM_UP: u16 = 3;
 
-const CHECKOUT: &str = r#"{"payment": {"card_number": "4242424242424242", "expiry": "12/39", "cvc": "123", "holder": "Ada Bench"},
- "address": {"street": "1 Main Street", "city": "Cork", "postcode": "T12 X", "country": "Ireland"}}"#;
+/// The provider's test card that is good.
+const CARD: &str = "4242424242424242";
 
 /// Orders per second of a shop in one turn.
 #[derive(Debug, Serialize)]
@@ -83,7 +83,7 @@ struct Crowd {
 }
 
 struct Customer {
-    client: Client,
+    visitor: Visitor,
     products: Vec<String>,
     number: usize,
     orders: usize,
@@ -95,9 +95,9 @@ impl Crowd {
         let admin = shop.admins().find(|(service, _)| *service == "orders");
         let (_, counters) = admin.context("a shop without orders")?;
         let customer = |number: usize| {
-            let mut client = Client::visit(shop.door())?;
-            client.register(&format!("ada{number}@example.com"))?;
-            Ok(Customer { client, products: products.to_vec(), number, orders: 0 })
+            let mut visitor = Visitor::visit(shop.door())?;
+            visitor.register(&format!("ada{number}@example.com"))?;
+            Ok(Customer { visitor, products: products.to_vec(), number, orders: 0 })
         };
         let customers = (0..usize::from(customers)).map(customer).collect::<Result<_>>()?;
         Ok(Self { customers, counters })
@@ -161,12 +161,9 @@ impl Customer {
 
     /// Each customer goes through the products at a pace of their own, so that they seldom want the same at once.
     fn order(&mut self) -> Result<()> {
-        let Self { client, products, number, orders } = self;
+        let Self { visitor, products, number, orders } = self;
         let product = &products[(*number * 37 + *orders * (2 * *number + 1)) % products.len()];
-        let item = format!("/api/cart/items/{product}");
-        client.ask("PUT", &item, "", Some(r#"{"quantity": 1}"#), 200)?;
-        let key = format!("Idempotency-Key: {number}-{orders}\r\n");
-        client.ask("POST", "/api/orders", &key, Some(CHECKOUT), 202)?;
+        visitor.order(product, CARD, &format!("{number}-{orders}"))?;
         *orders += 1;
         Ok(())
     }

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use services_engines::{Engine, EngineError, Shop};
 
-use super::client::Client;
 use crate::demo::stage::{Owned, wait_for};
+use crate::visitor::Visitor;
 use crate::{release, root, sh};
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -211,9 +211,9 @@ fn profiled(files: &Path, postgres: &Engine, broker: &Engine) -> Result<Shop> {
 
 /// What is browsed: every shelf in two orders, some searches and every product, each as the page asks for it.
 fn answers(door: SocketAddr) -> Result<BTreeMap<String, Value>> {
-    let mut client = Client::visit(door)?;
+    let mut visitor = Visitor::visit(door)?;
     let mut read =
-        |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&client.get(path)?)?) };
+        |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&visitor.get(path)?)?) };
     let names = |list: &Value| -> Vec<String> {
         let items = list["items"].as_array().into_iter().flatten();
         items.filter_map(|item| Some(item["id"].as_str()?.to_owned())).collect()

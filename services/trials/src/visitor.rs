@@ -1,4 +1,4 @@
-//! A browser: keeps the cookie, shows the token, and asks again where there was no answer.
+//! A visitor by program: keeps the session's cookie, shows its token, and asks again where there was no answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 /// How long an answer is waited for, as the page does.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How often somebody tries again: for several minutes.
 const TRIES: usize = 100;
 
 /// No answer that says what was asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused {
-    /// 0 when there was none at all.
-    pub(crate) status: u16,
-    pub(crate) code: String,
+pub struct Refused {
+    /// HTTP's; 0 when there was no answer at all.
+    pub status: u16,
+    /// The shop's word for it.
+    pub code: String,
     message: String,
 }
 
@@ -31,7 +32,7 @@ impl fmt::Display for Refused {
 
 impl Refused {
     /// Whether the request may have been served nevertheless, or may be later.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         matches!(self.status, 0 | 408 | 429 | 500..)
     }
 }
@@ -42,39 +43,44 @@ fn pause() -> Duration {
     Duration::from_millis(1000 + u64::from(moment.subsec_micros() % 2000))
 }
 
+/// Somebody with an account of the shop, through its one door.
 #[derive(Clone)]
-pub(crate) struct Browser {
+pub struct Visitor {
     http: Client,
     door: String,
-    /// How many requests of all browsers may be under way.
+    /// How many requests of all visitors may be under way.
     turns: Arc<Semaphore>,
     cookie: String,
     csrf: String,
 }
 
-impl Browser {
-    /// A browser whose user has an account and is signed in.
-    pub(crate) async fn register(
+impl Visitor {
+    /// Makes an account and is signed in from then on. At most as many requests are under way as `turns` has permits,
+    /// of all who share it.
+    ///
+    /// # Errors
+    /// What the shop says if not that.
+    pub async fn register(
         http: Client,
         door: String,
         turns: Arc<Semaphore>,
         email: &str,
     ) -> Result<Self, Refused> {
-        let mut browser = Self { http, door, turns, cookie: String::new(), csrf: String::new() };
-        browser.session().await?;
+        let mut visitor = Self { http, door, turns, cookie: String::new(), csrf: String::new() };
+        visitor.session().await?;
         let password = "correct horse battery";
         let new = json!({ "email": email, "name": "Ada Lovelace", "password": password });
         let known = json!({ "email": email, "password": password });
-        let welcomed = match browser.answered(Method::POST, "/api/register", &new, None).await {
+        let welcomed = match visitor.answered(Method::POST, "/api/register", &new, None).await {
             // An account was made without an answer.
             Err(refused) if refused.code == "email_taken" => {
-                browser.answered(Method::POST, "/api/sign-in", &known, None).await
+                visitor.answered(Method::POST, "/api/sign-in", &known, None).await
             }
             welcomed => welcomed,
         };
-        browser.cookie = welcomed?.1;
-        browser.session().await?;
-        Ok(browser)
+        visitor.cookie = welcomed?.1;
+        visitor.session().await?;
+        Ok(visitor)
     }
 
     async fn session(&mut self) -> Result<(), Refused> {
@@ -87,8 +93,11 @@ impl Browser {
         Ok(())
     }
 
-    /// Asks once.
-    pub(crate) async fn ask(
+    /// Asks once; the answer as JSON, null where it is none.
+    ///
+    /// # Errors
+    /// Every answer but success, and none.
+    pub async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -98,8 +107,11 @@ impl Browser {
         Ok(self.send(method, path, body, key).await?.0)
     }
 
-    /// Asks until there is an answer.
-    pub(crate) async fn insist(
+    /// Asks until there is an answer, for several minutes.
+    ///
+    /// # Errors
+    /// Every answer but success.
+    pub async fn insist(
         &self,
         method: Method,
         path: &str,
@@ -116,13 +128,13 @@ impl Browser {
         body: &Value,
         key: Option<&str>,
     ) -> Result<(Value, String), Refused> {
-        for _ in 0..TRIES {
+        for _ in 1..TRIES {
             match self.send(method.clone(), path, body, key).await {
                 Err(refused) if refused.is_open() => tokio::time::sleep(pause()).await,
                 answer => return answer,
             }
         }
-        panic!("{method} {path} was never answered");
+        self.send(method, path, body, key).await
     }
 
     /// The answer and the cookie that came with it, if one did.

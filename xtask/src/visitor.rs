@@ -1,4 +1,4 @@
-//! A visitor: requests one after the other over one connection that is kept, so that asking costs the machine next to
+//! A visitor of the shop: requests one after the other over one connection that is kept, so that asking costs the machine next to
 //! nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,17 +14,17 @@ const SESSION: &str = "shop_session=";
 /// Of a head's line, and of a body.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A visitor of a shop.
-pub(super) struct Client {
+/// A visitor of the shop, at its one door.
+pub(crate) struct Visitor {
     door: SocketAddr,
     stream: BufReader<TcpStream>,
     cookie: String,
     csrf: String,
 }
 
-impl Client {
+impl Visitor {
     /// Somebody whom nobody knows yet.
-    pub(super) fn visit(door: SocketAddr) -> Result<Self> {
+    pub(crate) fn visit(door: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&door, DEADLINE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
@@ -33,7 +33,7 @@ impl Client {
     }
 
     /// Opens an account and is signed in from then on.
-    pub(super) fn register(&mut self, email: &str) -> Result<()> {
+    pub(crate) fn register(&mut self, email: &str) -> Result<()> {
         self.know_the_session()?;
         let account =
             json!({ "email": email, "name": "Ada Bench", "password": "correct horse battery" });
@@ -50,12 +50,31 @@ impl Client {
     }
 
     /// Reads what is at a path.
-    pub(super) fn get(&mut self, path: &str) -> Result<Vec<u8>> {
+    pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>> {
         self.ask("GET", path, "", None, 200)
     }
 
+    /// Puts one piece of a product into the cart and orders what is in it with the provider's test card of that number.
+    /// The same `key` orders once.
+    pub(crate) fn order(&mut self, product: &str, card: &str, key: &str) -> Result<()> {
+        let item = format!("/api/cart/items/{product}");
+        self.ask("PUT", &item, "", Some(r#"{"quantity": 1}"#), 200)?;
+        let checkout = json!({
+            "payment": { "card_number": card, "expiry": "12/39", "cvc": "123", "holder": "Ada" },
+            "address": {
+                "street": "Long Lane 1",
+                "city": "Vienna",
+                "postcode": "1010",
+                "country": "AT",
+            },
+        });
+        let key = format!("Idempotency-Key: {key}\r\n");
+        self.ask("POST", "/api/orders", &key, Some(&checkout.to_string()), 202)?;
+        Ok(())
+    }
+
     /// Makes a request, with more headers or none, that must be answered with `status`; the body.
-    pub(super) fn ask(
+    fn ask(
         &mut self,
         method: &str,
         path: &str,
@@ -138,9 +157,9 @@ mod tests {
             }
             cookies
         });
-        let mut client = Client::visit(door).unwrap();
-        assert_eq!(client.get("/a").unwrap(), b"hi");
-        let refused = client.get("/b").unwrap_err().to_string();
+        let mut visitor = Visitor::visit(door).unwrap();
+        assert_eq!(visitor.get("/a").unwrap(), b"hi");
+        let refused = visitor.get("/b").unwrap_err().to_string();
         assert!(refused.contains("404 hi"), "{refused}");
         assert_eq!(server.join().unwrap(), ["Cookie:", "Cookie: shop_session=1"]);
     }
