@@ -262,7 +262,8 @@ async fn neither_password_nor_token_is_in_the_store() {
     assert!(running.stop().await);
     let mut seen = 0;
     for file in std::fs::read_dir(data.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        // The last connection to close takes the log and the shared memory beside the store away.
+        let Ok(bytes) = std::fs::read(file.unwrap().path()) else { continue };
         let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(!has(PASSWORD) && !has(&token));
         seen += usize::from(has("ada@example.org") && has("$argon2id$"));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,8 @@ const VERSION: &str = "2.42.";
 const EPOCH: f64 = 1_702_080_000.0;
 const MIB: f64 = 1_048_576.0;
 const HOUR: f64 = 3600.0;
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Beside a dozen busy programs it takes half a minute.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// A made-up container.
 struct Pod {
@@ -263,7 +264,7 @@ impl Server {
             .expect("prometheus is not installed: apt-get install prometheus");
         let mut server = Self { child, addr };
         let until = Instant::now() + DEADLINE;
-        while get(addr, "/-/ready").is_none_or(|(status, _)| status != 200) {
+        while get(addr, "/-/ready").map_or(true, |(status, _)| status != 200) {
             let ended = server.child.try_wait().expect("a child of ours");
             let log = || fs::read_to_string(&log).unwrap_or_default();
             assert!(ended.is_none(), "prometheus ended: {}", log());
@@ -281,7 +282,7 @@ impl Server {
             step.as_secs(),
             encode(text)
         );
-        let (status, body) = get(self.addr, &path).expect("an answer");
+        let (status, body) = get(self.addr, &path).expect(text);
         assert_eq!(status, 200, "{text}: {body}");
         let answer: Value = serde_json::from_str(&body).expect("JSON");
         let results = answer["data"]["result"].as_array().expect("a matrix");
@@ -299,15 +300,16 @@ impl Server {
     }
 }
 
-/// Status and body; `None` while nobody listens.
-fn get(addr: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&addr, DEADLINE).ok()?;
-    stream.set_read_timeout(Some(DEADLINE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n").ok()?;
+/// Status and body; an error while nobody listens.
+fn get(addr: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&addr, DEADLINE)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok((status.expect("a status"), body.to_owned()))
 }
 
 fn encode(text: &str) -> String {
