@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::{Frame, Profile};
 use crate::units::Bytes;
+use crate::verdict::Kind;
 use growth::{Course, Digest, Growth, growth};
 use own::first_own;
 
@@ -102,6 +103,21 @@ pub enum NotYet {
         "no function named: no frame of the stacks that grew is the program's own code; is the binary stripped?"
     )]
     NoOwnFrame,
+    /// The growth is of memory that no heap profile shows.
+    #[error("no function named: the growth is outside the heap, and heap profiles show none of it")]
+    OutsideHeap,
+}
+
+impl NotYet {
+    /// The reason for people who were told of a growth of this kind: of one outside the heap, no heap profile can name a
+    /// function, whatever it holds.
+    #[must_use]
+    pub fn of(self, kind: Kind) -> Self {
+        match kind {
+            Kind::OffHeap | Kind::PageCache | Kind::Tmpfs => Self::OutsideHeap,
+            _ => self,
+        }
+    }
 }
 
 /// A function while its stacks are gathered.

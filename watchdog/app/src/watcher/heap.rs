@@ -334,7 +334,11 @@ impl Watcher {
                 tracing::info!(target_name = %self.name, ?functions, "function named");
                 Some(change)
             }
-            Err(reason) => self.tracker.culprit_pending(reason.to_string(), wall),
+            Err(reason) => {
+                let kind =
+                    self.last.as_ref().map_or(Kind::Undecided, |(_, seen)| seen.verdict.kind);
+                self.tracker.culprit_pending(reason.of(kind).to_string(), wall)
+            }
         }
     }
 

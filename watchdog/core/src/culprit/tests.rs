@@ -148,6 +148,12 @@ fn stacks_without_own_code_accuse_nobody_and_say_why() {
 }
 
 #[test]
+fn of_growth_outside_the_heap_no_profile_is_blamed() {
+    assert_eq!(NotYet::NoOwnFrame.of(Kind::OffHeap), NotYet::OutsideHeap);
+    assert_eq!(NotYet::Settled.of(Kind::HeapLeak), NotYet::Settled);
+}
+
+#[test]
 fn of_a_single_profile_those_who_hold_most_are_named() {
     let last = profile(9.0, &[(&[1, 2, 3, 4], 150, 300), (&[1, 5], 40, 80), (&[5, 4], 10, 20)]);
     let named = name_holders(&last, resolve).expect("holders");
