@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: every figure the README claims, beside what it is compared to.
 
 mod alerts;
+mod cpu;
 mod detect;
 mod footprint;
 mod heap;

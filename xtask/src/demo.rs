@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: a service of the shop leaks under a real limit, and the report comes before the kill.
 
-pub(crate) mod faults;
-pub(crate) mod interrupt;
+mod faults;
 pub(crate) mod round;
 pub(crate) mod slack;
 pub(crate) mod stage;
@@ -10,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use services_engines::fault::Fault;
 
 use crate::http;
-use faults::Fault;
-use interrupt::Interrupt;
+use crate::interrupt::Interrupt;
 use round::{Outcome, Plan};
 use stage::{Binaries, Stage, TheShop};
 

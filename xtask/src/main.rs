@@ -4,6 +4,7 @@ mod bench;
 mod dashboards;
 mod demo;
 mod http;
+mod interrupt;
 mod packages;
 mod release;
 mod sh;

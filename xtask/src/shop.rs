@@ -1,15 +1,13 @@
 //! The whole shop on this machine: seven services with embedded stores, at one address, until Ctrl-C.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use services_engines::Shop;
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
 
+use crate::interrupt::Interrupt;
 use crate::{release, root};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -39,45 +37,35 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         begin_anew(&data)?;
     }
     release::build()?;
-    Builder::new_current_thread().enable_all().build()?.block_on(open(&data))
-}
-
-async fn open(data: &Path) -> Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut shop = Shop::start(&release::directory(), data, &[])?;
-    let ended = tokio::select! {
-        ended = serve(&mut shop) => ended,
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-    };
+    let interrupt = Interrupt::catch()?;
+    let mut shop = Shop::start(&release::directory(), &data, &[])?;
+    let ended = serve(&mut shop, &interrupt);
     println!("\nclosing");
     shop.close();
     ended
 }
 
-/// Waits until all are ready, says where, and then until one ends.
-async fn serve(shop: &mut Shop) -> Result<()> {
-    let ready = async {
-        while !shop.is_ready() {
-            shop.all_live()?;
-            sleep(POLL).await;
-        }
-        anyhow::Ok(())
-    };
-    match timeout(READY, ready).await {
-        Ok(ready) => ready?,
-        Err(_) => bail!("the shop is not ready in {READY:?}; {} say why", shop.logs().display()),
+/// Says where the shop is once it is ready, and waits until one of its services ends or somebody wants an end.
+fn serve(shop: &mut Shop, interrupt: &Interrupt) -> Result<()> {
+    let until = Instant::now() + READY;
+    while !(interrupt.came() || shop.is_ready()) {
+        shop.all_live()?;
+        let late =
+            || format!("the shop is not ready in {READY:?}; {} say why", shop.logs().display());
+        ensure!(Instant::now() < until, late());
+        std::thread::sleep(POLL);
     }
+    interrupt.check()?;
     println!("the shop is open at http://{}", shop.door());
     for (service, admin) in shop.admins() {
         println!("  {service}: admin port at http://{admin}");
     }
     println!("logs are in {}; Ctrl-C closes it", shop.logs().display());
-    loop {
-        sleep(POLL).await;
+    while !interrupt.came() {
         shop.all_live()?;
+        std::thread::sleep(POLL);
     }
+    Ok(())
 }
 
 /// The stores, and nothing else that may be in the directory.

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
 
+use crate::interrupt::Interrupt;
 use crate::root;
 use course::Course;
 use judge::Judge;
@@ -42,20 +40,8 @@ pub(crate) struct Options {
 
 /// Opens the shop, loads it, and says what the watchdog said; whether nobody was told of a leak.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            passed = soak(options) => passed,
-            // What runs is stopped as its owner is dropped.
-            _ = terminate.recv() => Ok(false),
-            _ = interrupt.recv() => Ok(false),
-        }
-    })
-}
-
-async fn soak(options: &Options) -> Result<bool> {
+    let interrupt = Interrupt::catch()?;
+    // What runs is stopped as its owner is dropped.
     let mut stage = Stage::set(&root().join(&options.data))?;
     println!(
         "the shop is open at http://{} and watched at http://{}/; limit of each service: {}",
@@ -64,10 +50,12 @@ async fn soak(options: &Options) -> Result<bool> {
         stage::LIMIT,
     );
     let mut judge = Judge::default();
-    let rest = phase(&mut stage, &mut judge, "rest", options.rest).await?;
+    let mut phase =
+        |stage: &mut Stage, name, minutes| phase(stage, &mut judge, &interrupt, name, minutes);
+    let rest = phase(&mut stage, "rest", options.rest)?;
     let before = stage.bytes()?;
     stage.load(options.rate, options.minutes)?;
-    let load = phase(&mut stage, &mut judge, "load", options.minutes).await?;
+    let load = phase(&mut stage, "load", options.minutes)?;
     let last = stage.look()?;
     judge.hear(&stage.incidents()?);
     let (served, tables) = stage.load_ended()?;
@@ -80,9 +68,10 @@ async fn soak(options: &Options) -> Result<bool> {
 }
 
 /// Some minutes of one kind: a look every ten seconds, a line every minute.
-async fn phase(
+fn phase(
     stage: &mut Stage,
     judge: &mut Judge,
+    interrupt: &Interrupt,
     name: &'static str,
     minutes: u32,
 ) -> Result<Course> {
@@ -91,7 +80,7 @@ async fn phase(
     for minute in 1..=minutes {
         let until = began + MINUTE * minute;
         while Instant::now() < until {
-            sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+            interrupt.sleep_until(until.min(Instant::now() + LOOK))?;
             stage.must_live()?;
             let targets = stage.look().context("asking the watchdog")?;
             judge.hear(&stage.incidents()?);

@@ -15,6 +15,7 @@
 //!
 //! All calls block; in async code call them in `spawn_blocking`, or before it matters.
 
+pub mod fault;
 mod kind;
 mod ports;
 mod process;

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
+use services_engines::fault::UNBOUNDED_CACHE;
 
+use crate::bench::cpu;
 use crate::bench::table::markdown;
-use crate::demo::faults::UNBOUNDED_CACHE;
 use crate::demo::round::{Plan, play};
 use crate::demo::stage::{Alone, Binaries, Owned, Stage, free_port, wait_for};
 use crate::http;
@@ -39,8 +40,6 @@ const MAX_RSS_MIB: f64 = 16.0;
 const MAX_ANON_MIB: f64 = 32.0;
 /// jemalloc's decay time is ten seconds; the rest is for its background thread.
 const AFTER: Duration = Duration::from_secs(20);
-/// Clock ticks per second in `/proc/PID/stat`: 100 on every Linux that Debian ships.
-const TICKS: f64 = 100.0;
 
 struct Watched {
     name: &'static str,
@@ -164,19 +163,7 @@ fn scrape_for(watched: &[Watched], seconds: u64) -> Result<()> {
 
 /// User and system time so far.
 fn cpu_seconds(watched: &[Watched]) -> Result<Vec<f64>> {
-    watched
-        .iter()
-        .map(|one| {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", one.pid))?;
-            // The command may hold spaces; the fields after its closing bracket do not.
-            let fields: Vec<&str> =
-                stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            let ticks = |i: usize| -> Result<f64> {
-                Ok(fields.get(i).context("/proc/PID/stat is short")?.parse()?)
-            };
-            Ok((ticks(11)? + ticks(12)?) / TICKS)
-        })
-        .collect()
+    watched.iter().map(|one| cpu::seconds(one.pid)).collect()
 }
 
 /// A line of `/proc/PID/status` in MiB.

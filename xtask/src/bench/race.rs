@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
+use services_engines::fault::UNBOUNDED_CACHE;
 
 use crate::bench::table::{least, markdown, median};
-use crate::demo::faults::UNBOUNDED_CACHE;
 use crate::demo::round::{Outcome, Plan, play};
 use crate::demo::stage::{Binaries, Stage};
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
+use services_engines::fault::Fault;
 
-use crate::demo::faults::Fault;
+use crate::demo::faults;
 use crate::demo::slack::Message;
 use crate::demo::stage::{Scene, Stage, wait_for};
 use crate::http;
@@ -65,7 +66,7 @@ pub(crate) fn play<S: Scene>(
         let (_, body) = http::get(stage.watchdog, &format!("/api/v1/heap-dumps?target={target}"))?;
         Ok(String::from_utf8_lossy(&body).contains("\"id\"").then_some(()))
     })?;
-    if !plan.fault.is_none() {
+    if !faults::is_none(plan.fault) {
         say(&format!("injecting {} into {target} at {} bytes/s", plan.fault.name, plan.rate));
         inject(stage.leaker.admin, plan)?;
     }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::demo::interrupt::Interrupt;
 use crate::demo::slack::SlackRecord;
+use crate::interrupt::Interrupt;
 use crate::{http, packages, release, root};
 pub(crate) use alone::Alone;
 pub(crate) use shop::TheShop;

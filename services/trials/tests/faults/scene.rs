@@ -6,18 +6,11 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use services_engines::{Shop, ShopError};
+use services_engines::Shop;
 use services_trials::Open;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// A port that was found free may be a connection's when the service listens at last.
-const TRIES: u32 = 3;
-
-/// Two shops that open at once could find the same ports free.
-static OPENING: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Scene {
     open: Open,
@@ -27,18 +20,12 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn open(environment: &[(&str, &str)]) -> Self {
-        let _turn = OPENING.lock().await;
+    pub(crate) fn open(environment: &[(&str, &str)]) -> Self {
         let recorders = tempfile::tempdir().unwrap();
         let recorder = [("OOMEN_RECORDER_DIR", recorders.path().to_str().unwrap())];
         let environment = [environment, &recorder].concat();
-        let mut opened = services_trials::open(&environment);
-        for _ in 1..TRIES {
-            if opened.as_ref().is_err_and(is_port_taken) {
-                opened = services_trials::open(&environment);
-            }
-        }
-        Self { open: opened.unwrap(), recorders, client: client() }
+        let open = services_trials::open(&environment).unwrap();
+        Self { open, recorders, client: client() }
     }
 
     pub(crate) fn shop(&self) -> &Shop {
@@ -107,10 +94,6 @@ impl Scene {
         let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
         text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
     }
-}
-
-fn is_port_taken(error: &ShopError) -> bool {
-    matches!(error, ShopError::Ended { log, .. } if log.contains("Address already in use"))
 }
 
 /// A client without certificates, as everything here is on loopback.

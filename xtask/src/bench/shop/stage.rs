@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use services_engines::{Engine, EngineError, Shop};
 
+use crate::bench::cpu;
 use crate::demo::stage::{Owned, wait_for};
 use crate::visitor::Visitor;
 use crate::{release, root, sh};
@@ -21,8 +22,6 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const CLAIMED: Duration = Duration::from_secs(30);
 /// What a service logs once it has a recorder.
 const RECORDED: &str = "the heap profile is being recorded";
-/// The kernel's unit of CPU time for programs, `USER_HZ`.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Products of a page, as the page asks for them.
 const PAGE: &str = "limit=24";
 /// What people look for.
@@ -114,22 +113,9 @@ impl Stage {
     }
 }
 
-/// CPU seconds that a shop's services have used since they were started: user and system time of /proc/PID/stat.
+/// CPU seconds that a shop's services have used since they were started.
 pub(super) fn cpu(shop: &Shop) -> Result<f64> {
-    shop.processes().map(|(_, pid)| cpu_of(pid)).sum()
-}
-
-fn cpu_of(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let ticks = ticks(&stat).with_context(|| format!("/proc/{pid}/stat is {stat:?}"))?;
-    Ok(ticks as f64 / TICKS_PER_SECOND)
-}
-
-/// The name of a program may hold blanks and brackets; utime and stime are the 12th and 13th field after it.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(11).map(|field| field.parse::<u64>().ok());
-    Some(fields.next()?? + fields.next()??)
+    shop.processes().map(|(_, pid)| cpu::seconds(pid)).sum()
 }
 
 fn transactions(said: &str) -> Option<f64> {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+
+const POLL: Duration = Duration::from_millis(100);
 
 /// Whether somebody wants an end.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,15 @@ impl Interrupt {
     /// Whether it came.
     pub(crate) fn came(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Sleeps; an error as soon as it came.
+    pub(crate) fn sleep_until(&self, moment: Instant) -> Result<()> {
+        while !moment.saturating_duration_since(Instant::now()).is_zero() {
+            self.check()?;
+            std::thread::sleep(POLL.min(moment.saturating_duration_since(Instant::now())));
+        }
+        self.check()
     }
 
     /// An error once it came.
