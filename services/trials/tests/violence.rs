@@ -27,6 +27,7 @@ use rand_chacha::ChaCha8Rng;
 use reqwest::Client;
 use services_engines::{Engine, Shop};
 use services_trials::visitor::{PATIENCE, Visitor};
+use tempfile::TempDir;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -56,15 +57,19 @@ const SETTLES: Duration = Duration::from_secs(90);
 const REGISTERING: usize = 4;
 const LOOKING: usize = 32;
 
+/// What both shops on the same servers sign identities with.
+const KEY: (&str, &str) = ("SHOP_INTERNAL_KEY", "only for trials, and longer than 32 bytes");
+
 /// One trial after the other: two would fight for the cores.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_charged_twice_on_embedded_stores() {
     let _turn = TURN.lock().await;
-    trial(BTreeMap::new(), &[]).await;
+    trial(1, BTreeMap::new(), &[]).await;
 }
 
+/// With two processes of every service: they share relays, queues, and what falls due.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_charged_twice_on_postgres_rabbitmq_and_redis() {
     let _turn = TURN.lock().await;
@@ -80,28 +85,31 @@ async fn nothing_is_lost_or_charged_twice_on_postgres_rabbitmq_and_redis() {
         [("postgres", "DATABASE_URL"), ("rabbitmq", "AMQP_URL"), ("redis", "REDIS_URL")]
             .map(|(engine, variable)| (variable, engines[engine].url()))
             .into();
-    trial(engines, &urls).await;
+    trial(2, engines, &urls).await;
 }
 
-async fn trial(engines: BTreeMap<&'static str, Engine>, urls: &[(&str, String)]) {
+/// With so many shops over the same stores, each with a door of its own.
+async fn trial(shops: usize, engines: BTreeMap<&'static str, Engine>, urls: &[(&str, String)]) {
     let seed = seed();
     eprintln!("OOMEN_TEST_SEED={seed} does the same again, as far as the machine does");
     rustls::crypto::ring::default_provider().install_default().ok();
-    let mut environment = vec![("SHOP_CLIENT_RATE", "0"), ("SHOP_SIGN_IN_RATE", "0")];
+    let mut environment = vec![("SHOP_CLIENT_RATE", "0"), ("SHOP_SIGN_IN_RATE", "0"), KEY];
     environment.extend(urls.iter().map(|(variable, url)| (*variable, url.as_str())));
-    let open = tokio::task::block_in_place(|| services_trials::open(&environment)).unwrap();
+    let open = || services_trials::open(&environment).map(|open| (open.shop, open.data)).unwrap();
+    let open = || (0..shops).map(|_| open()).unzip();
+    let (shops, data): (Vec<Shop>, Vec<TempDir>) = tokio::task::block_in_place(open);
     let postgres = engines.get("postgres").map(Engine::url);
-    let stores = Stores::new(postgres, open.data.path());
+    let stores = Stores::new(postgres, data[0].path());
 
     let began = Instant::now();
     let before = stores.stock().await;
     let http = Client::builder().timeout(PATIENCE).build().unwrap();
-    let door = format!("http://{}", open.shop.door());
+    let doors: Vec<_> = shops.iter().map(|shop| format!("http://{}", shop.door())).collect();
     let plans = plans(seed, &Shelves::of(&before));
-    let customers = register(&http, &door, plans).await;
+    let customers = register(&http, &doors, plans).await;
     eprintln!("{CUSTOMERS} customers have registered in {:?}", began.elapsed());
 
-    let killer = Killer::new(open.shop, engines, seed);
+    let killer = Killer::new(shops, engines, seed);
     let Ordered { killer, customers, under_violence } = order(killer, customers).await;
     eprintln!("deaths: {:?}", killer.deaths);
 
@@ -125,8 +133,8 @@ async fn trial(engines: BTreeMap<&'static str, Engine>, urls: &[(&str, String)])
         wrong.push(format!("only {under_violence} orders were placed under violence"));
     }
     if !wrong.is_empty() {
-        let kept = open.data.keep();
-        panic!("seed {seed}; stores and logs are in {}\n{}", kept.display(), wrong.join("\n"));
+        let kept: Vec<_> = data.into_iter().map(TempDir::keep).collect();
+        panic!("seed {seed}; stores and logs are in {kept:?}\n{}", wrong.join("\n"));
     }
 }
 
@@ -164,11 +172,12 @@ where
     all.into_iter().map(|(_, done)| done).collect()
 }
 
-async fn register(http: &Client, door: &str, plans: Vec<Plan>) -> Vec<Customer> {
+async fn register(http: &Client, doors: &[String], plans: Vec<Plan>) -> Vec<Customer> {
     let numbered = plans.into_iter().enumerate().collect();
     let turns = Arc::new(Semaphore::new(REQUESTS));
     each(numbered, REGISTERING, |(number, plan)| {
-        let (http, door, turns) = (http.clone(), door.to_owned(), Arc::clone(&turns));
+        let door = doors[number % doors.len()].clone();
+        let (http, turns) = (http.clone(), Arc::clone(&turns));
         async move {
             let email = format!("customer-{number}@example.org");
             Customer::new(

@@ -20,66 +20,76 @@ const SERVED: std::ops::Range<u64> = 5000..10_000;
 type Deaths = BTreeMap<&'static str, u32>;
 
 pub(crate) struct Killer {
-    shop: Shop,
+    /// Each with a process of every service.
+    shops: Vec<Shop>,
     engines: BTreeMap<&'static str, Engine>,
     seed: u64,
     pub(crate) deaths: Deaths,
 }
 
 impl Killer {
-    pub(crate) fn new(shop: Shop, engines: BTreeMap<&'static str, Engine>, seed: u64) -> Self {
-        Self { shop, engines, seed, deaths: Deaths::new() }
+    pub(crate) fn new(
+        shops: Vec<Shop>,
+        engines: BTreeMap<&'static str, Engine>,
+        seed: u64,
+    ) -> Self {
+        Self { shops, engines, seed, deaths: Deaths::new() }
     }
 
     pub(crate) fn engines(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.engines.keys().copied()
     }
 
-    /// Kills until it is told to be calm; leaves with all of them up.
+    /// Kills until it is told to be calm and each has died once; leaves with all of them up.
     pub(crate) fn rage(&mut self, calm: &AtomicBool) {
-        let Self { shop, engines, seed, .. } = self;
+        let Self { shops, engines, seed, .. } = self;
         let mut seeds = ChaCha8Rng::seed_from_u64(*seed);
-        // With servers that die as well, nothing would be up at once for long.
-        let slow = if engines.is_empty() { 1 } else { 2 };
         self.deaths = std::thread::scope(|scope| {
             let mut servers = Vec::new();
             for (name, engine) in engines {
                 let random = ChaCha8Rng::from_rng(&mut seeds);
                 servers.push((*name, scope.spawn(move || kill_server(engine, random, calm))));
             }
-            let mut deaths = kill_services(shop, ChaCha8Rng::from_rng(&mut seeds), slow, calm);
+            let mut deaths = kill_services(shops, ChaCha8Rng::from_rng(&mut seeds), calm);
             for (name, server) in servers {
                 deaths.insert(name, server.join().unwrap());
             }
             deaths
         });
-        loop {
-            revive(&mut self.shop);
-            match self.shop.wait_until_ready() {
-                Ok(()) => return,
-                Err(ShopError::Ended { .. }) => {}
-                Err(error) => panic!("{error}"),
-            }
+        self.shops.iter_mut().for_each(calm_down);
+    }
+}
+
+/// Until all are up, also those that ended meanwhile.
+fn calm_down(shop: &mut Shop) {
+    loop {
+        revive(shop);
+        match shop.wait_until_ready() {
+            Ok(()) => return,
+            Err(ShopError::Ended { .. }) => {}
+            Err(error) => panic!("{error}"),
         }
     }
 }
 
-/// In rounds, in each of which every service dies once.
-fn kill_services(shop: &mut Shop, mut random: ChaCha8Rng, slow: u64, calm: &AtomicBool) -> Deaths {
+/// In rounds, in each of which every service dies once, in any of the shops.
+fn kill_services(shops: &mut [Shop], mut random: ChaCha8Rng, calm: &AtomicBool) -> Deaths {
     let mut deaths = Deaths::new();
     let mut round = Vec::new();
-    while !calm.load(Ordering::Relaxed) {
+    while !calm.load(Ordering::Relaxed) || deaths.len() < Shop::services().count() {
         if round.is_empty() {
             round.extend(Shop::services());
             round.shuffle(&mut random);
         }
         let Some(victim) = round.pop() else { break };
-        revive(shop);
+        shops.iter_mut().for_each(revive);
+        let place = random.random_range(0..shops.len());
+        let shop = &mut shops[place];
         shop.kill(victim);
         *deaths.entry(victim).or_default() += 1;
         sleep(Duration::from_millis(random.random_range(DEAD)));
         shop.open(victim).unwrap();
-        sleep(Duration::from_millis(slow * random.random_range(ALIVE)));
+        sleep(Duration::from_millis(random.random_range(ALIVE)));
     }
     deaths
 }
@@ -95,7 +105,7 @@ fn revive(shop: &mut Shop) {
 
 fn kill_server(engine: &mut Engine, mut random: ChaCha8Rng, calm: &AtomicBool) -> u32 {
     let mut deaths = 0;
-    while !calm.load(Ordering::Relaxed) {
+    while !calm.load(Ordering::Relaxed) || deaths == 0 {
         sleep(Duration::from_millis(random.random_range(SERVED)));
         engine.kill();
         deaths += 1;
