@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use services_kit::ApiError;
 use services_kit::cache::Cache;
 
@@ -27,38 +28,33 @@ impl Answers {
         key: &str,
         now: i64,
         ask: impl FnOnce() -> F,
-    ) -> Result<String, ApiError>
+    ) -> Result<Bytes, ApiError>
     where
-        F: Future<Output = Result<String, ApiError>>,
+        F: Future<Output = Result<Bytes, ApiError>>,
     {
         let key = format!("answer:{key}");
-        let kept = self.0.get(&key).await.and_then(|kept| {
-            let (at, _) = kept.split_once(' ')?;
-            Some((at.parse::<i64>().ok()?, at.len() + 1, kept))
-        });
+        let kept = self.0.get(&key).await.as_ref().and_then(dated);
         let kept = match kept {
-            Some((at, start, kept)) if (0..FRESH).contains(&(now - at)) => {
-                return Ok(after(kept, start));
-            }
+            Some((at, answer)) if (0..FRESH).contains(&(now - at)) => return Ok(answer),
             kept => kept,
         };
         match (ask().await, kept) {
             (Ok(answer), _) => {
-                self.0.set(&key, &format!("{now} {answer}"), KEPT).await;
+                let kept = [now.to_string().as_bytes(), b" ", &answer].concat();
+                self.0.set(&key, kept, KEPT).await;
                 Ok(answer)
             }
-            (Err(error), Some((_, start, kept))) if error.status().is_server_error() => {
-                Ok(after(kept, start))
-            }
+            (Err(error), Some((_, answer))) if error.status().is_server_error() => Ok(answer),
             (Err(error), _) => Err(error),
         }
     }
 }
 
-/// In place: answers are most of what the gateway allocates.
-fn after(mut kept: String, start: usize) -> String {
-    kept.drain(..start);
-    kept
+/// When a kept answer was made, and the answer. Nothing is copied: answers are most of what the gateway moves.
+fn dated(kept: &Bytes) -> Option<(i64, Bytes)> {
+    let end = kept.iter().position(|byte| *byte == b' ')?;
+    let at = str::from_utf8(&kept[..end]).ok()?.parse().ok()?;
+    Some((at, kept.slice(end + 1..)))
 }
 
 #[cfg(test)]
@@ -83,7 +79,7 @@ mod tests {
         let get = async |key: &str, now: i64| {
             let ask = || {
                 asked.set(asked.get() + 1);
-                let answer = asked.get().to_string();
+                let answer = Bytes::from(asked.get().to_string());
                 async move { Ok(answer) }
             };
             answers.get(key, now, ask).await.unwrap()
@@ -101,7 +97,7 @@ mod tests {
         let answers = answers();
         let failed = || async { Err(ApiError::unavailable("away")) };
         assert!(answers.get("/a", NOW, failed).await.is_err());
-        answers.get("/a", NOW, || async { Ok("old".to_owned()) }).await.unwrap();
+        answers.get("/a", NOW, || async { Ok("old".into()) }).await.unwrap();
         let late = NOW + 100 * FRESH;
         assert_eq!(answers.get("/a", late, failed).await.unwrap(), "old");
         let refused = || async { Err(ApiError::not_found("gone")) };

@@ -8,6 +8,7 @@ mod shared;
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use prometheus::IntCounter;
 
 use self::local::Local;
@@ -39,7 +40,7 @@ impl Cache {
     }
 
     /// What is kept under a key; None as well while Redis is away.
-    pub async fn get(&self, key: &str) -> Option<String> {
+    pub async fn get(&self, key: &str) -> Option<Bytes> {
         match &self.shared {
             Some(shared) => self.or(shared.get(key).await, None),
             None => self.local.get(key).await,
@@ -47,9 +48,10 @@ impl Cache {
     }
 
     /// Keeps a value for a time.
-    pub async fn set(&self, key: &str, value: &str, ttl: Duration) {
+    pub async fn set(&self, key: &str, value: impl Into<Bytes>, ttl: Duration) {
+        let value = value.into();
         match &self.shared {
-            Some(shared) => self.or(shared.set(key, value, ttl).await, ()),
+            Some(shared) => self.or(shared.set(key, &value, ttl).await, ()),
             None => self.local.set(key, value, ttl).await,
         }
     }
@@ -59,20 +61,6 @@ impl Cache {
         match &self.shared {
             Some(shared) => self.or(shared.delete(key).await, ()),
             None => self.local.delete(key).await,
-        }
-    }
-
-    /// Keeps `new` only if `expected` is there now, None for nothing; whether it did. False while Redis is away.
-    pub async fn compare_and_set(
-        &self,
-        key: &str,
-        expected: Option<&str>,
-        new: &str,
-        ttl: Duration,
-    ) -> bool {
-        match &self.shared {
-            Some(shared) => self.or(shared.compare_and_set(key, expected, new, ttl).await, false),
-            None => self.local.compare_and_set(key, expected, new, ttl).await,
         }
     }
 

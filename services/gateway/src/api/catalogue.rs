@@ -1,5 +1,6 @@
 //! Products, shelves, pictures and what goes with what. Nothing here depends on who asks, so answers are kept.
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
@@ -23,14 +24,14 @@ const LONGEST_SEARCH: usize = 100;
 const MOST_RECOMMENDED: u32 = 20;
 
 /// JSON that is there already.
-type Answer = ([(HeaderName, &'static str); 1], String);
+type Answer = ([(HeaderName, &'static str); 1], Bytes);
 
-fn json(text: String) -> Answer {
+fn json(text: Bytes) -> Answer {
     ([(CONTENT_TYPE, "application/json")], text)
 }
 
-fn written(value: &impl Serialize) -> Result<String, ApiError> {
-    serde_json::to_string(value).map_err(ApiError::internal)
+fn written(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(ApiError::internal)
 }
 
 /// What inventory answers at a path, kept.
@@ -184,12 +185,10 @@ async fn items(call: Call) -> Result<Vec<Product>, ApiError> {
 pub(super) async fn picture(
     State(shop): State<Shop>,
     Path(file): Path<String>,
-) -> Result<(StatusCode, [(HeaderName, &'static str); 3], String), ApiError> {
+) -> Result<(StatusCode, [(HeaderName, &'static str); 3], Bytes), ApiError> {
     let path = format!("/pictures/{}", segment(&file)?);
-    let ask = || async {
-        let reply = upstream::answered(shop.client(Peer::Inventory).get(&path)).await?;
-        String::from_utf8(reply.body.into()).map_err(ApiError::internal)
-    };
+    let ask =
+        || async { Ok(upstream::answered(shop.client(Peer::Inventory).get(&path)).await?.body) };
     let picture = shop.0.answers.get(&path, now_ms(), ask).await?;
     let headers = [
         (CONTENT_TYPE, "image/svg+xml"),

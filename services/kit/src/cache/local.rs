@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use moka::Expiry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
@@ -14,7 +15,7 @@ const ENTRY: usize = 128;
 
 #[derive(Clone)]
 struct Entry {
-    value: String,
+    value: Bytes,
     ttl: Duration,
 }
 
@@ -48,36 +49,16 @@ impl Local {
         Self(Cache::builder().max_capacity(MOST_BYTES).weigher(weight).expire_after(Own).build())
     }
 
-    pub(super) async fn get(&self, key: &str) -> Option<String> {
+    pub(super) async fn get(&self, key: &str) -> Option<Bytes> {
         self.0.get(key).await.map(|entry| entry.value)
     }
 
-    pub(super) async fn set(&self, key: &str, value: &str, ttl: Duration) {
-        self.0.insert(key.to_owned(), Entry { value: value.to_owned(), ttl }).await;
+    pub(super) async fn set(&self, key: &str, value: Bytes, ttl: Duration) {
+        self.0.insert(key.to_owned(), Entry { value, ttl }).await;
     }
 
     pub(super) async fn delete(&self, key: &str) {
         self.0.invalidate(key).await;
-    }
-
-    pub(super) async fn compare_and_set(
-        &self,
-        key: &str,
-        expected: Option<&str>,
-        new: &str,
-        ttl: Duration,
-    ) -> bool {
-        let mut same = false;
-        let entry = self.0.entry_by_ref(key);
-        entry
-            .and_compute_with(|present| {
-                let present = present.map(|entry| entry.into_value().value);
-                same = present.as_deref() == expected;
-                let put = Op::Put(Entry { value: new.to_owned(), ttl });
-                std::future::ready(if same { put } else { Op::Nop })
-            })
-            .await;
-        same
     }
 
     pub(super) async fn count(&self, key: &str, ttl: Duration) -> u64 {
@@ -86,10 +67,11 @@ impl Local {
         entry
             .and_compute_with(|present| {
                 let before = present.map(|entry| entry.into_value().value);
-                let before = before.and_then(|value| value.parse::<u64>().ok());
+                let before =
+                    before.and_then(|value| str::from_utf8(&value).ok()?.parse::<u64>().ok());
                 count = before.unwrap_or(0).saturating_add(1);
                 let ttl = if before.is_some() { Duration::ZERO } else { ttl };
-                std::future::ready(Op::Put(Entry { value: count.to_string(), ttl }))
+                std::future::ready(Op::Put(Entry { value: count.to_string().into(), ttl }))
             })
             .await;
         count

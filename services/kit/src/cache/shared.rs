@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, Client, RedisError, Script};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,14 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const COUNT: &str = "local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return n";
-
-/// `ARGV`: whether something is expected, what, the new value, its time in milliseconds.
-const COMPARE: &str = "local now = redis.call('GET', KEYS[1])
-if (ARGV[1] == '0' and now == false) or (ARGV[1] == '1' and now == ARGV[2]) then
-  redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
-  return 1
-end
-return 0";
 
 /// Why Redis did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -46,15 +39,14 @@ struct Inner {
     /// Made by the first who needs it.
     connection: OnceCell<ConnectionManager>,
     count: Script,
-    compare: Script,
 }
 
 impl Shared {
     pub(super) fn new(prefix: &'static str, url: &SecretString) -> Result<Self, AddressError> {
         // What Redis says of an address may repeat its password.
         let client = Client::open(url.expose_secret()).map_err(|_| AddressError)?;
-        let (count, compare) = (Script::new(COUNT), Script::new(COMPARE));
-        Ok(Self(Arc::new(Inner { prefix, client, connection: OnceCell::new(), count, compare })))
+        let count = Script::new(COUNT);
+        Ok(Self(Arc::new(Inner { prefix, client, connection: OnceCell::new(), count })))
     }
 
     async fn connection(&self) -> Result<ConnectionManager, SharedError> {
@@ -73,14 +65,15 @@ impl Shared {
         format!("{}:{key}", self.0.prefix)
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<Option<String>, SharedError> {
-        Ok(self.connection().await?.get(self.key(key)).await?)
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, SharedError> {
+        let value: Option<Vec<u8>> = self.connection().await?.get(self.key(key)).await?;
+        Ok(value.map(Bytes::from))
     }
 
     pub(super) async fn set(
         &self,
         key: &str,
-        value: &str,
+        value: &[u8],
         ttl: Duration,
     ) -> Result<(), SharedError> {
         Ok(self.connection().await?.pset_ex(self.key(key), value, milliseconds(ttl)).await?)
@@ -88,19 +81,6 @@ impl Shared {
 
     pub(super) async fn delete(&self, key: &str) -> Result<(), SharedError> {
         Ok(self.connection().await?.del(self.key(key)).await?)
-    }
-
-    pub(super) async fn compare_and_set(
-        &self,
-        key: &str,
-        expected: Option<&str>,
-        new: &str,
-        ttl: Duration,
-    ) -> Result<bool, SharedError> {
-        let mut connection = self.connection().await?;
-        let mut call = self.0.compare.key(self.key(key));
-        call.arg(u8::from(expected.is_some())).arg(expected.unwrap_or_default());
-        Ok(call.arg(new).arg(milliseconds(ttl)).invoke_async(&mut connection).await?)
     }
 
     pub(super) async fn count(&self, key: &str, ttl: Duration) -> Result<u64, SharedError> {

@@ -14,15 +14,9 @@ pub(crate) async fn everything(stage: &Stage) {
     let cache = &Cache::of(&stage.kit(Peer::Gateway)).unwrap();
     assert_eq!(cache.get("a").await, None);
     cache.set("a", "1", MINUTE).await;
-    assert_eq!(cache.get("a").await.as_deref(), Some("1"));
+    assert_eq!(cache.get("a").await.as_deref(), Some(&b"1"[..]));
     cache.delete("a").await;
     assert_eq!(cache.get("a").await, None);
-
-    assert!(cache.compare_and_set("b", None, "1", MINUTE).await);
-    assert!(!cache.compare_and_set("b", None, "2", MINUTE).await);
-    assert!(!cache.compare_and_set("b", Some("0"), "2", MINUTE).await);
-    assert!(cache.compare_and_set("b", Some("1"), "2", MINUTE).await);
-    assert_eq!(cache.get("b").await.as_deref(), Some("2"));
 
     cache.set("c", "1", SHORT).await;
     until("what is old is forgotten", || async { cache.get("c").await.is_none() }).await;
@@ -48,21 +42,20 @@ pub(crate) async fn nobody_notices_that_redis_is_away(mut stage: Stage) {
     let kit = stage.kit(Peer::Gateway);
     let cache = &Cache::of(&kit).unwrap();
     cache.set("a", "1", MINUTE).await;
-    assert_eq!(cache.get("a").await.as_deref(), Some("1"));
+    assert_eq!(cache.get("a").await.as_deref(), Some(&b"1"[..]));
     stage.redis.as_mut().unwrap().kill();
     let started = std::time::Instant::now();
     assert_eq!(cache.get("a").await, None);
     cache.set("a", "2", MINUTE).await;
     cache.delete("a").await;
-    assert!(!cache.compare_and_set("a", None, "1", MINUTE).await);
     assert_eq!((cache.count("b", MINUTE).await, cache.count("b", MINUTE).await), (1, 2));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     let text = prometheus::TextEncoder::new().encode_to_string(&kit.registry().gather()).unwrap();
-    assert!(text.contains("shop_cache_errors_total 6"), "{text}");
+    assert!(text.contains("shop_cache_errors_total 5"), "{text}");
     stage.redis.as_mut().unwrap().start().unwrap();
     until("Redis is used again", || async {
         cache.set("a", "3", MINUTE).await;
-        cache.get("a").await.as_deref() == Some("3")
+        cache.get("a").await.as_deref() == Some(b"3")
     })
     .await;
 }
