@@ -529,7 +529,7 @@ async fn a_guests_cart_goes_along_as_soon_as_the_orders_service_is_back() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), back).await.expect("the cart goes along");
+    tokio::time::timeout(Duration::from_secs(60), back).await.expect("the cart goes along");
     let merged = shop.others.asked_for("POST /cart/merge");
     assert_eq!((merged.customer, merged.session), (Some(ADA), visit));
     browser.session().await;

@@ -316,7 +316,7 @@ async fn an_order_on_the_bus_reserves_stock_that_is_still_reserved_after_a_resta
             }
         }
     };
-    let stock = tokio::time::timeout(Duration::from_secs(20), reserved).await.unwrap();
+    let stock = tokio::time::timeout(Duration::from_secs(60), reserved).await.unwrap();
     assert_eq!(stock["available"], before - 2);
     let Shop { service, data, .. } = shop;
     service.stop().await;

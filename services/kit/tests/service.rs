@@ -377,7 +377,7 @@ async fn background_tasks_are_told_to_end_and_one_that_ends_by_itself_is_the_end
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it is noticed");
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it is noticed");
     assert!(get_text(live).await.1.contains("hasty"));
 }
 

@@ -69,7 +69,7 @@ async fn server(answers: &'static [&'static str]) -> (SocketAddr, Receiver<Strin
 }
 
 async fn next(mails: &mut Receiver<String>) -> String {
-    let taken = timeout(Duration::from_secs(20), mails.recv()).await;
+    let taken = timeout(Duration::from_secs(60), mails.recv()).await;
     taken.expect("a mail is taken").unwrap()
 }
 

@@ -106,7 +106,7 @@ impl Shop {
                 }
             }
         };
-        timeout(Duration::from_secs(20), settled).await.unwrap()
+        timeout(Duration::from_secs(60), settled).await.unwrap()
     }
 
     async fn handled(&self, event: &str, times: u32) {

@@ -48,7 +48,7 @@ impl Program {
             }
             panic!("the program ended before it listened");
         };
-        let admin = timeout(Duration::from_secs(20), listening).await.unwrap();
+        let admin = timeout(Duration::from_secs(60), listening).await.unwrap();
         // The log must be read on, or the program would block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { child, admin: format!("http://{admin}"), _data: data }

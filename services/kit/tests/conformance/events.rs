@@ -217,5 +217,5 @@ pub(crate) async fn an_event_that_nobody_hears_holds_nothing_up(stage: &mut Stag
     scene.effects(1).await;
     let pending = "SELECT COUNT(*) FROM outbox WHERE published_at IS NULL";
     until("all is published", || async { number(&scene.store, pending).await == Some(0) }).await;
-    tokio::time::timeout(Duration::from_secs(5), scene.bus.check()).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), scene.bus.check()).await.unwrap().unwrap();
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is on the shelves: id, price, available.
 pub(crate) type Shelf = Arc<Mutex<HashMap<String, (i64, i64)>>>;

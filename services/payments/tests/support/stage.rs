@@ -24,7 +24,7 @@ use tokio::sync::mpsc::{Receiver as Heard, Sender, channel};
 use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The directory, the bus and what `orders` hears on it.
 pub struct Stage {

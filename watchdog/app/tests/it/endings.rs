@@ -113,7 +113,7 @@ async fn a_leaking_service_that_ends_otherwise_is_gone_and_not_killed() {
     service.program.kill();
     let gone = watchdog.incident("its end", |incident| incident["state"] == "gone").await;
     assert!(gone["evidence"].as_str().is_some_and(|words| words.contains("last seen")), "{gone:#}");
-    eventually("the end on the terminal", Duration::from_secs(5), async || {
+    eventually("the end on the terminal", Duration::from_secs(30), async || {
         watchdog.program.stdout().contains("GONE").then_some(())
     })
     .await;

@@ -16,7 +16,7 @@ use crate::sample::{confirmed, tell};
 use crate::slack_story::{Story, course, later};
 
 /// Longer than anything here takes, short enough to fail a test.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where reports are posted.
 pub(crate) const CHANNEL: &str = "C0ALERTS00";

@@ -12,7 +12,7 @@ use watchdog_fixtures::hostile::{HostileServer, Mode, Received};
 /// Debian's name first, then the project's own.
 const PROGRAMS: [&str; 2] = ["prometheus-alertmanager", "alertmanager"];
 /// Longer than anything here takes, short enough to fail a test.
-pub(super) const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(60);
 
 /// A running Alertmanager; it is killed when dropped.
 pub(super) struct Alertmanager {
