@@ -37,11 +37,21 @@ pub(crate) struct ShopArgs {
     /// Customers that order at the same time, and clients of pgbench.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     customers: u16,
+    /// How the profiled shop samples: one sample per 2 to the power of so many bytes [default: as it ships, 19].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(16..=24))]
+    lg_prof_sample: Option<u8>,
 }
 
 impl Default for ShopArgs {
     fn default() -> Self {
-        Self { rounds: 12, browse_seconds: 2, order_seconds: 4, visitors: 16, customers: 8 }
+        Self {
+            rounds: 12,
+            browse_seconds: 2,
+            order_seconds: 4,
+            visitors: 16,
+            customers: 8,
+            lg_prof_sample: None,
+        }
     }
 }
 
@@ -58,7 +68,7 @@ pub(super) fn run(args: &ShopArgs) -> Result<(bool, Value)> {
     packages::ensure(&packages::ENGINES)?;
     packages::ensure(&packages::LOAD)?;
     release::build()?;
-    let mut stage = Stage::set(args.customers)?;
+    let mut stage = Stage::set(args)?;
     let browsed = browse::measure(&stage, args)?;
     let ordered = orders::measure(&mut stage, args)?;
     ensure!(browsed.len() == usize::from(args.rounds), "a turn is missing");
@@ -98,6 +108,7 @@ fn report(args: &ShopArgs, browsed: &[browse::Turn], ordered: &[orders::Turn]) -
     let results: Vec<_> = claims.iter().map(Claim::json).collect();
     let result = json!({
         "rounds": args.rounds, "visitors": args.visitors, "customers": args.customers,
+        "lg_prof_sample": args.lg_prof_sample,
         "claims": results, "browsing": browsed, "orders": ordered,
     });
     (claims.iter().all(Claim::holds), result)

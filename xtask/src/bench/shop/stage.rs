@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use services_engines::{Engine, EngineError, Shop};
 
+use super::ShopArgs;
 use crate::bench::cpu;
 use crate::demo::stage::{Owned, wait_for};
 use crate::visitor::Visitor;
@@ -58,20 +59,22 @@ impl Drop for Files {
 }
 
 impl Stage {
-    /// Starts it all, with pgbench's tables for so many clients.
-    pub(super) fn set(clients: u16) -> Result<Self> {
+    /// Starts it all.
+    pub(super) fn set(args: &ShopArgs) -> Result<Self> {
         let files = Files(root().join("target").join(format!("bench-shop-{}", std::process::id())));
         std::fs::create_dir_all(&files.0)?;
         let (postgres, brokers) = engines()?;
         for database in ["shop_on", "shop_off", "pgbench"] {
             psql(&postgres, "postgres", &format!("CREATE DATABASE {database}"))?;
         }
-        let scale = clients.max(SMALLEST_SCALE).to_string();
+        let scale = args.customers.max(SMALLEST_SCALE).to_string();
         sh::capture(
             client_of(&postgres, "pgbench").args(["-q", "-i", "-s", &scale, "pgbench"]),
             DEADLINE,
         )?;
-        let on = profiled(&files.0, &postgres, &brokers[0])?;
+        let sampling = args.lg_prof_sample.map(|lg| format!("lg_prof_sample:{lg}"));
+        let sampling = sampling.unwrap_or_default();
+        let on = profiled(&files.0, &postgres, &brokers[0], &sampling)?;
         let off = [("_RJEM_MALLOC_CONF", "prof:false"), ("OOMEN_RECORDER_DIR", "")];
         let off = open(&files.0.join("off"), &postgres, "shop_off", &brokers[1], &off)?;
         for database in ["shop_on", "shop_off"] {
@@ -169,7 +172,7 @@ fn open(
 
 /// A shop whose services all have their heap profile recorded. A watchdog makes the recorders, and has nothing more to
 /// do once they are claimed: what it costs to look at them is in `cargo xtask bench footprint`.
-fn profiled(files: &Path, postgres: &Engine, broker: &Engine) -> Result<Shop> {
+fn profiled(files: &Path, postgres: &Engine, broker: &Engine, sampling: &str) -> Result<Shop> {
     let (recorders, data) = (files.join("recorders"), files.join("on"));
     let watchdog = Command::new(release::directory().join("oomen"))
         .args(["watch", "--pid", &std::process::id().to_string(), "--listen", "127.0.0.1:0"])
@@ -184,7 +187,7 @@ fn profiled(files: &Path, postgres: &Engine, broker: &Engine) -> Result<Shop> {
         .context("starting the watchdog")?;
     let _watchdog = Owned(watchdog);
     let recorders = recorders.to_string_lossy();
-    let more = [("_RJEM_MALLOC_CONF", ""), ("OOMEN_RECORDER_DIR", &*recorders)];
+    let more = [("_RJEM_MALLOC_CONF", sampling), ("OOMEN_RECORDER_DIR", &*recorders)];
     let shop = open(&data, postgres, "shop_on", broker, &more)?;
     wait_for("a recorder for each service", CLAIMED, || {
         let mut logs = Shop::services().map(|service| shop.logs().join(format!("{service}.log")));
