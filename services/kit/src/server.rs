@@ -1,11 +1,13 @@
 //! A port that is served, until it is drained.
 
 mod door;
+mod linger;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::map_request;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -13,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::door::{Door, Limits};
+use self::linger::linger;
 
 /// Binds an address.
 pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
@@ -34,6 +37,7 @@ impl Server {
 
     fn within(limits: Limits, listener: TcpListener, routes: Router) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
+        let routes = routes.layer(map_request(linger));
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         // Tapped for nothing: only so does axum tell handlers the address of who came through a door of one's own.
         let door = Door::new(listener, limits).tap_io(|_| {});
@@ -123,6 +127,33 @@ mod tests {
         // Drained only when no connection is left.
         assert!(server.drain(PATIENCE).await);
         assert!(rest(&mut stream).await < 32 << 20);
+    }
+
+    #[tokio::test]
+    async fn who_sends_what_nobody_reads_gets_the_answer_and_the_next_one() {
+        let (_server, address) = served(Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut answer = [0; 1024];
+        for _ in 0..2 {
+            let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 524288\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let length = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 405 "), "before the body is there");
+            for _ in 0..16 {
+                stream.write_all(&[b'x'; 32 << 10]).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_without_an_end_is_cut_off() {
+        let (_server, address) = served(Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1073741824\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let flood = async { while stream.write_all(&[b'x'; 32 << 10]).await.is_ok() {} };
+        timeout(PATIENCE, flood).await.expect("it is cut off");
     }
 
     #[tokio::test]
