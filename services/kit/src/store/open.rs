@@ -1,5 +1,6 @@
 //! Opens a store: connections as each database needs them, then the schema.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use sqlx::migrate::{MigrationType, Migrator};
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _};
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Database, Dialect, Migration, StoreError};
@@ -19,6 +21,10 @@ const CONNECTIONS: u32 = 10;
 
 /// How long a request waits for a connection; short of its own deadline of 10 s.
 const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// How long a store is waited for that does not answer at the start, and how long until it is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection that was used this recently is taken to be alive: asking would double the work of a small statement.
 const FRESH: Duration = Duration::from_secs(1);
@@ -36,12 +42,16 @@ pub struct StoreOptions<'a> {
 
 impl Database {
     /// Opens the store `name`: the file `name.db`, or the schema `name` in Postgres. Makes what is missing and brings
-    /// the schema up to date.
+    /// the schema up to date. A store that does not answer yet is waited for.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it cannot be reached; [`StoreError::Bug`] when the address or a migration is
-    /// wrong, or the schema is newer than this program.
+    /// [`StoreError::Unavailable`] when it cannot be reached for half a minute; [`StoreError::Bug`] when the address or a
+    /// migration is wrong, or the schema is newer than this program.
     pub async fn open(name: &'static str, options: &StoreOptions<'_>) -> Result<Self, StoreError> {
+        patiently(name, || Self::open_now(name, options)).await
+    }
+
+    async fn open_now(name: &'static str, options: &StoreOptions<'_>) -> Result<Self, StoreError> {
         let database = match &options.url {
             Some(url) => postgres(name, url).await?,
             None => sqlite(name, &options.data.join(format!("{name}.db"))).await?,
@@ -57,16 +67,15 @@ impl Database {
         data: &Path,
         migrations: &[Migration],
     ) -> Result<Self, StoreError> {
-        let database = sqlite(name, &data.join(format!("{name}.db"))).await?;
-        // The migrator takes no lock on SQLite; another process may be at it.
-        let mut tries = 0;
-        while let Err(error) = database.migrate(migrations.iter()).await {
-            tries += 1;
-            if tries == 50 {
-                return Err(error);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // The migrator takes no lock on SQLite, and what makes the file a write-ahead one waits for none.
+        let alone = alone(data.join(format!("{name}.lock"))).await?;
+        let database = patiently(name, || async {
+            let database = sqlite(name, &data.join(format!("{name}.db"))).await?;
+            database.migrate(migrations.iter()).await?;
+            Ok(database)
+        });
+        let database = database.await?;
+        drop(alone);
         Ok(database)
     }
 
@@ -87,6 +96,33 @@ impl Database {
         let migrator = Migrator::with_migrations(steps.collect());
         migrator.run(&self.pool).await.map_err(|error| sqlx::Error::from(error).into())
     }
+}
+
+/// Opens, again and again while nobody answers: a database may start at the same time as its service, and a disk may
+/// be busy.
+async fn patiently<F>(name: &str, open: impl Fn() -> F) -> Result<Database, StoreError>
+where
+    F: Future<Output = Result<Database, StoreError>>,
+{
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match open().await {
+            Err(StoreError::Unavailable(error)) if Instant::now() < until => {
+                tracing::warn!(store = name, error, "the store does not answer yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The file's lock, among all processes; it ends when this is dropped, or with the process.
+async fn alone(path: PathBuf) -> Result<File, sqlx::Error> {
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        file.lock().map(|()| file)
+    });
+    locked.await.map_err(std::io::Error::from)?.map_err(sqlx::Error::Io)
 }
 
 fn drivers() {
