@@ -191,11 +191,13 @@ impl Drop for Engine {
     }
 }
 
-/// The last 2 KiB of a log; what cannot be read is said instead.
+/// The last 2 KiB of a log, without the backtrace that may stand at its end; what cannot be read is said instead.
 fn tail(path: &Path) -> String {
     let mut text = Vec::new();
-    match File::open(path).and_then(|mut file| file.read_to_end(&mut text)) {
-        Ok(_) => String::from_utf8_lossy(&text[text.len().saturating_sub(2048)..]).into_owned(),
-        Err(error) => format!("no log: {error}"),
+    if let Err(error) = File::open(path).and_then(|mut file| file.read_to_end(&mut text)) {
+        return format!("no log: {error}");
     }
+    let text = String::from_utf8_lossy(&text);
+    let end = text.rfind("\nStack backtrace:").unwrap_or(text.len());
+    text[text[..end].floor_char_boundary(end.saturating_sub(2048))..end].to_owned()
 }

@@ -88,15 +88,22 @@ fn define(server: &Server, programs: &Programs, resources: &str) -> Result<()> {
 
 /// The tests of the library that need a server; only those that are chosen.
 fn library(server: &Server, chosen: &[&str], tally: &mut Tally) -> Result<()> {
-    let words = ["test", "-p", "watchdog-report", "--features", "cluster", "--test", "cluster"];
+    // Of the whole workspace, as the other tests are: another selection would build the dependencies again.
     let mut test = cargo();
-    test.args(words)
-        .arg("--")
-        .args(chosen)
-        .env("OOMEN_CLUSTER_SERVER", server.url())
-        .env("OOMEN_CLUSTER_ACCOUNT", server.account(NAMESPACE, TARGET)?)
-        .env("OOMEN_CLUSTER_STRANGER", server.account(NAMESPACE, "stranger")?)
-        .env("OOMEN_CLUSTER_ADMIN", ADMIN);
+    test.args([
+        "test",
+        "--workspace",
+        "--features",
+        "watchdog-report/cluster",
+        "--test",
+        "cluster",
+    ])
+    .arg("--")
+    .args(chosen)
+    .env("OOMEN_CLUSTER_SERVER", server.url())
+    .env("OOMEN_CLUSTER_ACCOUNT", server.account(NAMESPACE, TARGET)?)
+    .env("OOMEN_CLUSTER_STRANGER", server.account(NAMESPACE, "stranger")?)
+    .env("OOMEN_CLUSTER_ADMIN", ADMIN);
     counted(&mut test, tally)
 }
 

@@ -4,12 +4,24 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+/// How much of what a failed test printed is told again at the end.
+const LINES: usize = 20;
+
 /// The count, with the failures' messages for the end.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     failures: Vec<String>,
+    section: Option<Section>,
+}
+
+/// What libtest shows of one failed test: a heading, what it printed, its panic.
+#[derive(Debug)]
+struct Section {
+    name: String,
+    lines: Vec<String>,
+    panicked: bool,
 }
 
 impl Tally {
@@ -27,14 +39,21 @@ impl Tally {
         }
     }
 
-    /// Counts what a `test result:` line of libtest says; other lines say nothing.
+    /// Counts what a `test result:` line of libtest says, and keeps for the end what failed tests said.
     pub(crate) fn libtest(&mut self, line: &str) {
-        let Some(result) = line.trim_start().strip_prefix("test result: ") else { return };
-        self.passed += count(result, "passed");
-        let failed = count(result, "failed");
-        if failed > 0 {
-            self.failed += failed;
-            self.failures.push(format!("{failed} tests of a crate; see above"));
+        let heading = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
+        let result = line.trim_start().strip_prefix("test result: ");
+        if heading.is_some() || result.is_some() || line == "failures:" {
+            self.failures.extend(self.section.take().map(Section::told));
+        }
+        if let Some(name) = heading {
+            self.section = Some(Section::new(name));
+        } else if let Some(section) = &mut self.section {
+            section.see(line);
+        }
+        if let Some(result) = result {
+            self.passed += count(result, "passed");
+            self.failed += count(result, "failed");
         }
     }
 
@@ -72,6 +91,29 @@ impl Tally {
     }
 }
 
+impl Section {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), lines: Vec::new(), panicked: false }
+    }
+
+    /// Keeps the panic's message and what follows it, or without a panic the first lines.
+    fn see(&mut self, line: &str) {
+        if !self.panicked && line.contains(" panicked at ") {
+            self.panicked = true;
+            self.lines.clear();
+        }
+        if self.lines.len() < LINES && !line.trim().is_empty() {
+            self.lines.push(line.to_owned());
+        }
+    }
+
+    fn told(self) -> String {
+        let until = self.lines.iter().position(|line| line == "stack backtrace:");
+        let lines = &self.lines[..until.unwrap_or(self.lines.len())];
+        format!("{}: {}", self.name, lines.join("\n"))
+    }
+}
+
 /// The number before `word` in `ok. 3 passed; 0 failed; …`.
 fn count(result: &str, word: &str) -> u64 {
     result
@@ -97,6 +139,32 @@ mod tests {
         );
         tally.libtest("test result: FAILED. 10 passed; 2 failed; 0 ignored; finished in 1.50s");
         assert_eq!((tally.passed, tally.failed), (13, 2));
+    }
+
+    #[test]
+    fn what_failed_tests_said_is_kept_for_the_end() {
+        let mut tally = Tally::default();
+        let lines = "failures:\n\n---- store::is_kept stdout ----\nseed 7\nthread 'store::is_kept' (12) panicked at \
+                     src/store.rs:3:9:\nleft: 1\nright: 2\nstack backtrace:\n   0: core::panicking\n\n\
+                     ---- ends stdout ----\nError: \"not found\"\n\n\nfailures:\n    store::is_kept\n    ends\n\n\
+                     test result: FAILED. 1 passed; 2 failed; 0 ignored; finished in 1.50s";
+        lines.lines().for_each(|line| tally.libtest(line));
+        let [kept, ends] = &tally.failures[..] else { panic!("{:?}", tally.failures) };
+        assert_eq!(
+            kept,
+            "store::is_kept: thread 'store::is_kept' (12) panicked at src/store.rs:3:9:\nleft: 1\nright: 2"
+        );
+        assert_eq!(ends, "ends: Error: \"not found\"");
+        assert_eq!((tally.passed, tally.failed), (1, 2));
+    }
+
+    #[test]
+    fn what_a_failed_test_said_is_kept_to_a_bound() {
+        let mut tally = Tally::default();
+        tally.libtest("---- talks stdout ----");
+        (0..1000).for_each(|line| tally.libtest(&format!("line {line}")));
+        tally.libtest("test result: FAILED. 0 passed; 1 failed;");
+        assert_eq!(tally.failures[0].lines().count(), LINES);
     }
 
     #[test]

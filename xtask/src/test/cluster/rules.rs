@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::server::Server;
 use super::{NAMESPACE, Pod, TARGET, Watchdog};
 use crate::release::cargo;
-use crate::sh;
 use crate::sh::Background;
 use crate::test::lab::{free_port, program};
+use crate::{root, sh};
 
 /// Compiling the program that writes what was learned.
 const BUILD: Duration = Duration::from_secs(1200);
@@ -42,8 +42,11 @@ impl<'a> Story<'a> {
     pub(super) fn start(server: &'a Server, pod: &Pod, watchdog: &Watchdog) -> Result<Self> {
         let folder = watchdog.folder.join("rules");
         let data = folder.join("data").display().to_string();
-        let learned = ["run", "--quiet", "-p", "oomen", "--example", "learned", "--"];
-        sh::run(cargo().args(learned).args([&data, TARGET]), BUILD)?;
+        // Of the whole workspace, as its tests are: another selection would build the dependencies again.
+        let learned = ["build", "--quiet", "--workspace", "--example", "learned"];
+        sh::run(cargo().args(learned), BUILD)?;
+        let writer = root().join("target/debug/examples/learned");
+        sh::run(Command::new(writer).args([&data, TARGET]), PATIENCE)?;
         let target = Target::start(&folder)?;
         let (pid, listen) = (target.pid.to_string(), free_port()?.to_string());
         let words = ["watch", "--pid", &pid, "--name", TARGET, "--warm-up", "2s"];
