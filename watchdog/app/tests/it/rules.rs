@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +13,8 @@ use tempfile::TempDir;
 
 use crate::support::learned::{learned, wall};
 use crate::support::{
-    Outcome, Program, SOON, Watchdog, eventually, free_port, get, get_json, needs_root, shipped,
+    Outcome, Program, SOON, Watchdog, eventually, free_port, get, get_json, needs_root, place,
+    shipped,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -32,7 +32,7 @@ impl Stage {
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         // Under a name of its own: when it ends, the next of its name is watched, and other tests sleep as well.
         let program = data.path().join(data.path().file_name().expect("a name"));
-        symlink("/bin/sleep", &program).expect("a link");
+        place(Path::new("/bin/sleep"), &program);
         let process = Program::start(Command::new(&program).arg0("sleep").arg("600"));
         learned(data.path(), "job");
         Self { process, data, rules }

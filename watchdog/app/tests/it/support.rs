@@ -18,11 +18,11 @@ pub(crate) use exhibit::{Exhibit, gallery, go_tool};
 pub(crate) use gate::Gate;
 pub(crate) use heap::{GoTop, go_top, held_by_function, rows, share_of};
 pub(crate) use program::{Outcome, Program};
-pub(crate) use service::{CULPRIT, Idle, Service, Shop, set_fault};
+pub(crate) use service::{CULPRIT, Idle, Service, Shop, place, set_fault};
 pub(crate) use watchdog::{Watchdog, value};
 
 /// Long for anything these tests wait for, even while the machine does other things too.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Between two looks at a foreign process.
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -95,7 +95,8 @@ impl Shop {
     }
 }
 
-fn place(from: &Path, to: &Path) {
+/// A program under another name.
+pub(crate) fn place(from: &Path, to: &Path) {
     // The same file under another name costs nothing; on another file system it must be copied.
     if fs::hard_link(from, to).is_err() {
         fs::copy(from, to).expect("copied");
