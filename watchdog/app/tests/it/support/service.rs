@@ -144,11 +144,17 @@ impl Service {
     }
 }
 
-/// Sets the leak's rate through a service's admin port.
+/// Sets the leak's rate through a service's admin port, once it listens.
 pub(crate) async fn set_fault(admin: &str, bytes_per_second: u64) {
     let url = format!("{admin}/debug/faults/unbounded-cache");
     let order = json!({"bytes_per_second": bytes_per_second});
-    let answer = http().put(url).json(&order).send().await.expect("an answer");
+    let answer = eventually("a listening admin port", SOON, async || {
+        match http().put(&url).json(&order).send().await {
+            Err(error) if error.is_connect() => None,
+            answer => Some(answer.expect("an answer")),
+        }
+    })
+    .await;
     assert!(answer.status().is_success(), "{answer:?}");
 }
 
