@@ -343,6 +343,8 @@ fn addresses() -> io::Result<Vec<(SocketAddr, SocketAddr)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
 
     #[test]
@@ -355,20 +357,24 @@ mod tests {
         assert_eq!(all.len(), 28);
     }
 
-    /// Services that say something and end.
-    fn scripts(directory: &Path, script: &str) {
+    /// Services that say something and end. While one test writes programs no other may start any: a child would hold
+    /// them open for writing for a moment, and the kernel runs no program that somebody writes.
+    fn scripts(directory: &Path, script: &str) -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         for service in Shop::services() {
             let path = directory.join(service);
             std::fs::write(&path, script).unwrap();
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&path, mode).unwrap();
         }
+        alone
     }
 
     #[test]
     fn a_service_that_ends_is_named_with_its_last_words() {
         let directory = tempfile::tempdir().unwrap();
-        scripts(directory.path(), "#!/bin/sh\necho \"no $0 today\"\n");
+        let _alone = scripts(directory.path(), "#!/bin/sh\necho \"no $0 today\"\n");
         let mut shop = Shop::start(directory.path(), directory.path(), &[]).unwrap();
         let error = shop.wait_until_ready().unwrap_err().to_string();
         assert!(error.contains("has ended") && error.contains("today"), "{error}");
@@ -377,7 +383,7 @@ mod tests {
     #[test]
     fn a_service_is_started_by_the_command_that_was_given_for_it() {
         let directory = tempfile::tempdir().unwrap();
-        scripts(directory.path(), "#!/bin/sh\necho \"$PLACE: $$\"\nexec sleep 60\n");
+        let _alone = scripts(directory.path(), "#!/bin/sh\necho \"$PLACE: $$\"\nexec sleep 60\n");
         let programs = directory.path().to_owned();
         let by = move |service| {
             let mut command = Command::new("env");
