@@ -89,21 +89,16 @@ fn define(server: &Server, programs: &Programs, resources: &str) -> Result<()> {
 /// The tests of the library that need a server; only those that are chosen.
 fn library(server: &Server, chosen: &[&str], tally: &mut Tally) -> Result<()> {
     // Of the whole workspace, as the other tests are: another selection would build the dependencies again.
+    let words =
+        ["test", "--workspace", "--features", "watchdog-report/cluster", "--test", "cluster"];
     let mut test = cargo();
-    test.args([
-        "test",
-        "--workspace",
-        "--features",
-        "watchdog-report/cluster",
-        "--test",
-        "cluster",
-    ])
-    .arg("--")
-    .args(chosen)
-    .env("OOMEN_CLUSTER_SERVER", server.url())
-    .env("OOMEN_CLUSTER_ACCOUNT", server.account(NAMESPACE, TARGET)?)
-    .env("OOMEN_CLUSTER_STRANGER", server.account(NAMESPACE, "stranger")?)
-    .env("OOMEN_CLUSTER_ADMIN", ADMIN);
+    test.args(words)
+        .arg("--")
+        .args(chosen)
+        .env("OOMEN_CLUSTER_SERVER", server.url())
+        .env("OOMEN_CLUSTER_ACCOUNT", server.account(NAMESPACE, TARGET)?)
+        .env("OOMEN_CLUSTER_STRANGER", server.account(NAMESPACE, "stranger")?)
+        .env("OOMEN_CLUSTER_ADMIN", ADMIN);
     counted(&mut test, tally)
 }
 

@@ -12,9 +12,6 @@ use crate::{packages, sh};
 /// Building and running everything on two cold cores takes half of this.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
-/// More tests than these do not fail by chance.
-const FEW: usize = 3;
-
 pub(crate) fn format() -> Result<()> {
     sh::run(cargo().args(["fmt", "--all", "--check"]), DEADLINE)
 }
@@ -26,20 +23,7 @@ pub(crate) fn lint() -> Result<()> {
 
 pub(crate) fn test(tally: &mut Tally) -> Result<()> {
     packages::ensure(&packages::ENGINES)?;
-    let outcome = counted(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally);
-    let failed = tally.failed_tests();
-    if failed.is_empty() || failed.len() > FEW {
-        return outcome;
-    }
-    // Real processes, servers and kills beside each other: a machine that stood still for seconds is told from what is
-    // broken by running what failed alone.
-    println!("\nonce more, one at a time: {}", failed.join(", "));
-    let words = ["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
-    let mut alone = cargo();
-    alone.args(words).args(["--", "--test-threads=1", "--exact"]).args(&failed);
-    let mut again = Tally::default();
-    let passed = counted(&mut alone, &mut again);
-    if tally.settle(&again) { passed } else { outcome }
+    counted(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally)
 }
 
 /// The load test is a workspace of its own; everything in one profile, as its dependencies take long to build.

@@ -12,14 +12,7 @@ const LINES: usize = 20;
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
-    /// Of our own checks and of steps.
     failures: Vec<String>,
-    /// Of libtest's tests, by name.
-    tests: Vec<(String, String)>,
-    /// Tests that failed beside others and passed alone.
-    shaky: Vec<(String, String)>,
-    /// Programs of tests that began and have not said how they ended.
-    open: u64,
     section: Option<Section>,
 }
 
@@ -51,40 +44,17 @@ impl Tally {
         let heading = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
         let result = line.trim_start().strip_prefix("test result: ");
         if heading.is_some() || result.is_some() || line == "failures:" {
-            self.tests.extend(self.section.take().map(Section::told));
+            self.failures.extend(self.section.take().map(Section::told));
         }
-        self.open += u64::from(line.starts_with("running "));
         if let Some(name) = heading {
             self.section = Some(Section::new(name));
         } else if let Some(section) = &mut self.section {
             section.see(line);
         }
         if let Some(result) = result {
-            self.open = self.open.saturating_sub(1);
             self.passed += count(result, "passed");
             self.failed += count(result, "failed");
         }
-    }
-
-    /// The names of libtest's tests that failed; none if a program of tests ended without a word, as then there is more
-    /// to it than these.
-    pub(super) fn failed_tests(&self) -> Vec<String> {
-        if self.open > 0 {
-            return Vec::new();
-        }
-        self.tests.iter().map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Counts the tests that failed as passed if all of them did at another try; whether that is so.
-    pub(super) fn settle(&mut self, again: &Self) -> bool {
-        let tests = self.tests.len() as u64;
-        let all = again.failed == 0 && again.open == 0 && again.passed >= tests;
-        if all {
-            self.failed -= tests;
-            self.passed += tests;
-            self.shaky.append(&mut self.tests);
-        }
-        all
     }
 
     /// Runs a step. One that counted nothing itself is one check; one that failed without saying so is one failure.
@@ -105,10 +75,12 @@ impl Tally {
 
     /// Prints the failures and the closing line.
     pub(crate) fn close(&self) -> ExitCode {
-        let told = |(name, why): &(String, String)| format!("{name}: {why}");
-        list("failed beside others and passed alone:", self.shaky.iter().map(told));
-        let tests = self.tests.iter().map(told);
-        list("failures:", self.failures.iter().cloned().chain(tests));
+        if !self.failures.is_empty() {
+            println!("\nfailures:");
+        }
+        for failure in &self.failures {
+            println!("  {}", failure.replace('\n', "\n  "));
+        }
         println!("\n{} passed, {} failed", self.passed, self.failed);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -136,19 +108,10 @@ impl Section {
     }
 
     /// The test's name and what it said.
-    fn told(self) -> (String, String) {
+    fn told(self) -> String {
         let until = self.lines.iter().position(|line| line == "stack backtrace:");
         let lines = &self.lines[..until.unwrap_or(self.lines.len())];
-        (self.name, lines.join("\n"))
-    }
-}
-
-fn list(heading: &str, lines: impl Iterator<Item = String>) {
-    for (index, line) in lines.enumerate() {
-        if index == 0 {
-            println!("\n{heading}");
-        }
-        println!("  {}", line.replace('\n', "\n  "));
+        format!("{}: {}", self.name, lines.join("\n"))
     }
 }
 
@@ -187,13 +150,12 @@ mod tests {
                      ---- ends stdout ----\nError: \"not found\"\n\n\nfailures:\n    store::is_kept\n    ends\n\n\
                      test result: FAILED. 1 passed; 2 failed; 0 ignored; finished in 1.50s";
         lines.lines().for_each(|line| tally.libtest(line));
-        let [(kept, why), (ends, error)] = &tally.tests[..] else { panic!("{:?}", tally.tests) };
-        assert_eq!((kept.as_str(), ends.as_str()), ("store::is_kept", "ends"));
+        let [kept, ends] = &tally.failures[..] else { panic!("{:?}", tally.failures) };
         assert_eq!(
-            why,
-            "thread 'store::is_kept' (12) panicked at src/store.rs:3:9:\nleft: 1\nright: 2"
+            kept,
+            "store::is_kept: thread 'store::is_kept' (12) panicked at src/store.rs:3:9:\nleft: 1\nright: 2"
         );
-        assert_eq!(error, "Error: \"not found\"");
+        assert_eq!(ends, "ends: Error: \"not found\"");
         assert_eq!((tally.passed, tally.failed), (1, 2));
     }
 
@@ -203,45 +165,7 @@ mod tests {
         tally.libtest("---- talks stdout ----");
         (0..1000).for_each(|line| tally.libtest(&format!("line {line}")));
         tally.libtest("test result: FAILED. 0 passed; 1 failed;");
-        assert_eq!(tally.tests[0].1.lines().count(), LINES);
-    }
-
-    fn failed_once() -> Tally {
-        let mut tally = Tally::default();
-        let lines =
-            ["running 2 tests", "---- a stdout ----", "test result: FAILED. 1 passed; 1 failed;"];
-        lines.iter().for_each(|line| tally.libtest(line));
-        assert_eq!(tally.failed_tests(), ["a"]);
-        tally
-    }
-
-    #[test]
-    fn what_passes_alone_has_passed_and_is_told() {
-        let (mut tally, mut again) = (failed_once(), Tally::default());
-        again.libtest("running 1 test");
-        again.libtest("test result: ok. 1 passed; 0 failed;");
-        assert!(tally.settle(&again));
-        assert_eq!((tally.passed, tally.failed, tally.shaky.len()), (2, 0, 1));
-        assert_eq!(tally.close(), ExitCode::SUCCESS);
-    }
-
-    #[test]
-    fn what_fails_alone_is_not_found_or_ends_without_a_word_has_failed() {
-        for result in ["test result: FAILED. 0 passed; 1 failed;", "test result: ok. 0 passed;", ""]
-        {
-            let (mut tally, mut again) = (failed_once(), Tally::default());
-            again.libtest("running 1 test");
-            again.libtest(result);
-            assert!(!tally.settle(&again), "{result}");
-            assert_eq!(tally.close(), ExitCode::FAILURE, "{result}");
-        }
-    }
-
-    #[test]
-    fn no_test_is_tried_again_beside_a_program_that_ended_without_a_word() {
-        let mut tally = failed_once();
-        tally.libtest("running 3 tests");
-        assert_eq!(tally.failed_tests(), [""; 0]);
+        assert_eq!(tally.failures[0].lines().count(), LINES);
     }
 
     #[test]
